@@ -1,0 +1,72 @@
+package alert
+
+import (
+	"slices"
+	"time"
+)
+
+// Status is where an incident is in its life.
+type Status string
+
+// The life of an incident.
+const (
+	Open         Status = "open"         // somebody is being paged
+	Acknowledged Status = "acknowledged" // somebody looks after it
+	Closed       Status = "resolved"     // all its alerts resolved, or somebody said so
+)
+
+// Incident is what people are told of: the alerts of one thing that fails,
+// over all clusters.
+type Incident struct {
+	ID         int64     `json:"id"`
+	Key        string    `json:"key"`     // what its alerts have in common, such as payment-service/payment-availability
+	Service    string    `json:"service"` // "" when its alerts name none
+	SLO        string    `json:"slo"`     // "" when it is not about an SLO
+	Title      string    `json:"title"`   // the symptom, short
+	Level      Level     `json:"level"`   // the highest that its alerts have had
+	Status     Status    `json:"status"`
+	Stale      bool      `json:"stale"` // an alert of it expired: its sender fell silent
+	Since      time.Time `json:"since"` // the earliest start of its alerts
+	OpenedAt   time.Time `json:"opened_at"`
+	AckedAt    time.Time `json:"acked_at,omitzero"`
+	AckedBy    string    `json:"acked_by,omitempty"`
+	ResolvedAt time.Time `json:"resolved_at,omitzero"`
+	ResolvedBy string    `json:"resolved_by,omitempty"` // "" when its alerts resolved
+	Alerts     []Alert   `json:"alerts"`
+}
+
+// Clusters returns the names of the clusters that its alerts name, sorted.
+func (i Incident) Clusters() []string {
+	var names []string
+	for _, a := range i.Alerts {
+		if c := a.Label(LabelCluster); c != "" {
+			names = append(names, c)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// EventKind is what happened to an incident.
+type EventKind string
+
+// The kinds of events in an incident's story.
+const (
+	EventOpened       EventKind = "opened"
+	EventAlert        EventKind = "alert"    // an alert joined, resolved or expired
+	EventRaised       EventKind = "raised"   // its level rose
+	EventEvidence     EventKind = "evidence" // evidence was found, or could not be
+	EventPaged        EventKind = "paged"    // a page was accepted by a provider
+	EventPageFailed   EventKind = "page_failed"
+	EventAcknowledged EventKind = "acknowledged"
+	EventStale        EventKind = "stale"
+	EventResolved     EventKind = "resolved"
+)
+
+// Event is one line of an incident's story.
+type Event struct {
+	At    time.Time `json:"at"`
+	Kind  EventKind `json:"kind"`
+	Actor string    `json:"actor,omitempty"` // who did it; "" for Midwatch itself
+	Text  string    `json:"text"`
+}

@@ -1,0 +1,27 @@
+package midwatch
+
+import (
+	_ "github.com/alecthomas/kingpin/v2"
+	_ "github.com/emersion/go-smtp"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/grafana/loki/v3/pkg/logcli/client"
+	_ "github.com/oklog/run"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/alertmanager/api/v2/models"
+	_ "github.com/prometheus/alertmanager/pkg/labels"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/prometheus/common/promslog"
+	_ "github.com/prometheus/exporter-toolkit/web"
+	_ "github.com/prometheus/prometheus/promql/promqltest"
+	_ "github.com/prometheus/prometheus/rules"
+	_ "github.com/prometheus/prometheus/storage/remote"
+	_ "github.com/prometheus/prometheus/tsdb"
+	_ "github.com/robfig/cron/v3"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/wneessen/go-mail"
+	_ "go.uber.org/goleak"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/sync/errgroup"
+	_ "modernc.org/sqlite"
+)

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package servers
+
+import "syscall"
+
+// childAttributes keeps the terminal's Ctrl-C from a child.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
