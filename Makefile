@@ -1,0 +1,77 @@
+# Midwatch. "make help" lists what there is to make.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Test and demo servers are built from pinned modules under tools/ and kept.
+BIN    := .cache/bin
+SERVERS := $(BIN)/prometheus $(BIN)/promtool $(BIN)/loki
+LINT   := $(BIN)/golangci-lint
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X github.com/midwatch-slo/midwatch/internal/version.Version=$(VERSION)
+
+# Slowest packages last; -p keeps the servers of two packages from starving each other.
+TESTFLAGS ?= -timeout 15m
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/midwatch
+	@mkdir -p bin
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/midwatch ./cmd/midwatch
+
+.PHONY: demo
+demo: tools build ## three clusters, an outage, and the page it causes
+	go run ./cmd/demo $(DEMOFLAGS)
+
+.PHONY: test
+test: tools build ## all tests, with the race detector
+	go test -race $(TESTFLAGS) ./...
+
+.PHONY: test-short
+test-short: ## tests that need no server
+	go test -short $(TESTFLAGS) ./...
+
+.PHONY: e2e
+e2e: tools build ## the demo from end to end, checked
+	CI=true go run ./cmd/demo $(DEMOFLAGS)
+
+.PHONY: lint
+lint: $(LINT) ## static checks
+	go vet ./...
+	$(LINT) run ./...
+	@tools/check-golden
+
+.PHONY: fmt
+fmt: $(LINT) ## format the code
+	$(LINT) fmt ./...
+
+.PHONY: golden
+golden: ## write the golden files anew
+	go test ./rules ./page -run Golden -update
+
+.PHONY: bench
+bench: ## measure what the documentation quotes
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: check
+check: lint test e2e ## what CI runs
+
+.PHONY: tools
+tools: $(SERVERS) ## build the servers that tests and the demo need
+
+$(BIN)/prometheus $(BIN)/promtool &: tools/prometheus/go.mod tools/prometheus/go.sum
+	@tools/build prometheus github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+
+$(BIN)/loki: tools/loki/go.mod tools/loki/go.sum
+	@tools/build loki github.com/grafana/loki/v3/cmd/loki
+
+$(LINT): tools/lint/go.mod tools/lint/go.sum
+	@tools/build lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .cache
