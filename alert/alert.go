@@ -38,6 +38,9 @@ type Alert struct {
 	GeneratorURL string         `json:"generator_url,omitempty"`
 	State        State          `json:"state"`
 	UpdatedAt    time.Time      `json:"updated_at"` // when it was last received
+
+	ID         int64 `json:"-"` // in the store; 0 before it is kept
+	IncidentID int64 `json:"-"` // whose alert it is; 0 before it is kept
 }
 
 // Fingerprint identifies the alert by its labels alone.

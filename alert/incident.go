@@ -32,6 +32,8 @@ type Incident struct {
 	AckedBy    string    `json:"acked_by,omitempty"`
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy string    `json:"resolved_by,omitempty"` // "" when its alerts resolved
+	Round      int       `json:"round"`                 // how many rounds of pages it has had
+	NextPageAt time.Time `json:"next_page_at,omitzero"` // when the next round is due; zero when none is
 	Alerts     []Alert   `json:"alerts"`
 }
 

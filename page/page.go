@@ -38,6 +38,8 @@ type Page struct {
 	SLO      SLO            `json:"slo"`
 	Evidence []Evidence     `json:"evidence,omitempty"`
 	Link     string         `json:"link,omitempty"` // to the incident's page
+	Round    int            `json:"round"`          // of the incident's pages, from 1
+	Attempt  int            `json:"attempt"`        // to send it, from 1
 }
 
 // SLO is what the reader of a page should know of the objective: what it
