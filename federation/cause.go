@@ -1,0 +1,122 @@
+package federation
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/prometheus/tsdb"
+)
+
+// ErrUnavailable is what an answer fails with when data is missing that it
+// cannot do without: no queried cluster answered, or one did not and the
+// query asked to fail then.
+var ErrUnavailable = errors.New("data of clusters is missing")
+
+// errTooMuch says that the clusters sent more for one query than it may hold.
+var errTooMuch = errors.New("more data than a query may hold")
+
+// statusError is an answer other than 200.
+type statusError int
+
+// Error returns the status as HTTP names it.
+func (e statusError) Error() string {
+	if text := http.StatusText(int(e)); text != "" {
+		return fmt.Sprintf("answered %d %s", int(e), text)
+	}
+	return fmt.Sprintf("answered %d", int(e))
+}
+
+// brokenError is an answer that does not make sense; its text holds nothing
+// that the cluster sent.
+type brokenError string
+
+// Error says what does not make sense.
+func (e brokenError) Error() string { return "broken answer: " + string(e) }
+
+// unavailableError names the clusters whose data is missing.
+type unavailableError struct{ message string }
+
+// Error names the clusters, each with its cause.
+func (e unavailableError) Error() string { return e.message }
+
+// Is matches ErrUnavailable, and the error by which Prometheus' API says
+// "unavailable".
+func (unavailableError) Is(target error) bool {
+	return target == ErrUnavailable || target == tsdb.ErrNotReady
+}
+
+// cause says why a cluster did not answer, for people: short, and without
+// URLs, addresses, credentials or bytes that came from outside.
+func cause(err error, limit time.Duration) string {
+	var (
+		status  statusError
+		broken  brokenError
+		dns     *net.DNSError
+		tlsCert *tls.CertificateVerificationError
+		several replicaErrors
+	)
+	switch {
+	case errors.As(err, &several):
+		return several.cause(limit)
+	case errors.As(err, &status):
+		return status.Error()
+	case errors.As(err, &broken):
+		return broken.Error()
+	case isTimeout(err):
+		return fmt.Sprintf("no answer within %s", limit)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.As(err, &dns):
+		return "host name not found"
+	case errors.As(err, &tlsCert):
+		return "certificate not trusted"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "connection closed before the end of the answer"
+	}
+	return "connection failed"
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}
+
+// replicaErrors says why none of a cluster's several replicas answered.
+type replicaErrors []error
+
+// Error joins the errors of the replicas.
+func (e replicaErrors) Error() string { return errors.Join(e...).Error() }
+
+// Unwrap returns the errors of the replicas.
+func (e replicaErrors) Unwrap() []error { return e }
+
+func (e replicaErrors) cause(limit time.Duration) string {
+	causes := make([]string, len(e))
+	for i, err := range e {
+		causes[i] = fmt.Sprintf("replica %d: %s", i+1, cause(err, limit))
+	}
+	return strings.Join(causes, ", ")
+}
+
+// outcome names the result of a request for metrics.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "success"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case isTimeout(err):
+		return "timeout"
+	case errors.Is(err, errTooMuch):
+		return "too_much"
+	}
+	return "error"
+}

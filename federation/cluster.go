@@ -1,0 +1,203 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// deadlineShare is the part of a query's remaining time that clusters may
+// use, so that the query still answers when one of them does not.
+const deadlineShare = 0.9
+
+// cluster is one Prometheus with its replicas.
+type cluster struct {
+	name      string
+	external  map[string]string
+	dropped   map[string]bool // replica labels
+	timeout   time.Duration
+	replicas  []*replica
+	preferred atomic.Int64 // index of the replica that answered last
+	health    health
+	metrics   *metrics
+}
+
+func newCluster(c Cluster, timeout time.Duration, client *http.Client, m *metrics) (*cluster, error) {
+	out := &cluster{
+		name:     c.Name,
+		external: c.ExternalLabels(),
+		dropped:  map[string]bool{},
+		timeout:  timeout,
+		metrics:  m,
+	}
+	for _, name := range c.ReplicaLabels {
+		out.dropped[name] = true
+	}
+	for _, raw := range c.URLs {
+		base, err := parseURL(raw)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
+		}
+		out.replicas = append(out.replicas, &replica{base: base, client: client, asking: make(chan struct{}, 1)})
+	}
+	return out, nil
+}
+
+// known tells whether the value of a label does not depend on the server: it
+// is an external label as configured, or dropped.
+func (c *cluster) known(name string) bool {
+	_, external := c.external[name]
+	return external || c.dropped[name]
+}
+
+// pick returns the matchers to send to the cluster, and whether it can have
+// series that match at all. Matchers on external labels are decided here.
+//
+// A server rewrites a matcher that is equal to one of its own external labels
+// so that it finds the series without that label. Only label values that
+// series have themselves are asked for here, so equality is sent as a regular
+// expression, which no server rewrites and every one looks up as fast.
+func (c *cluster) pick(ms []*labels.Matcher) ([]*labels.Matcher, bool) {
+	var send []*labels.Matcher
+	for _, m := range ms {
+		if c.known(m.Name) {
+			if !m.Matches(c.external[m.Name]) {
+				return nil, false
+			}
+			continue
+		}
+		send = append(send, verbatim(m))
+	}
+	if len(send) == 0 {
+		send = append(send, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*"))
+	}
+	return send, true
+}
+
+// verbatim returns a matcher that means the same and that no server rewrites.
+func verbatim(m *labels.Matcher) *labels.Matcher {
+	if m.Type != labels.MatchEqual || m.Value == "" || m.Name == labels.MetricName || !utf8.ValidString(m.Value) {
+		return m
+	}
+	re, err := labels.NewMatcher(labels.MatchRegexp, m.Name, regexp.QuoteMeta(m.Value))
+	if err != nil {
+		return m
+	}
+	return re
+}
+
+// read returns the series of the first replica that answers, under their
+// external labels, sorted, and how many of them became the same as another.
+func (c *cluster) read(ctx context.Context, sel selection, budget *budget) ([]storage.Series, int, error) {
+	within, cancel := context.WithTimeout(ctx, c.limit(ctx))
+	defer cancel()
+	begin := time.Now()
+	series, merged, err := c.failover(within, sel, budget)
+	if ctx.Err() != nil {
+		err = ctx.Err() // the query's end, not the cluster's fault
+	}
+	c.metrics.observe(c.name, outcome(err), time.Since(begin))
+	if ctx.Err() == nil && !errors.Is(err, errTooMuch) {
+		c.health.note(ctx, c, err)
+	}
+	return series, merged, err
+}
+
+// limit returns how long the cluster may take, which leaves the query time to
+// say that it did not answer.
+func (c *cluster) limit(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return c.timeout
+	}
+	return min(c.timeout, time.Duration(float64(time.Until(deadline))*deadlineShare))
+}
+
+// failover asks one replica after the other, first the one that answered
+// last, each with its share of the time that is left.
+func (c *cluster) failover(ctx context.Context, sel selection, budget *budget) ([]storage.Series, int, error) {
+	var errs replicaErrors
+	first := int(c.preferred.Load())
+	for i := range c.replicas {
+		k := (first + i) % len(c.replicas)
+		series, merged, err := c.attempt(ctx, c.replicas[k], len(c.replicas)-i, sel, budget)
+		if err == nil {
+			c.preferred.Store(int64(k))
+			return series, merged, nil
+		}
+		if errors.Is(err, errTooMuch) || len(c.replicas) == 1 {
+			return nil, 0, err
+		}
+		errs = append(errs, err)
+	}
+	return nil, 0, errs
+}
+
+func (c *cluster) attempt(ctx context.Context, r *replica, left int, sel selection, budget *budget) ([]storage.Series, int, error) {
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+	defer cancel()
+	p, raw, err := r.read(ctx, sel, c.known, budget)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, 0, err
+	}
+	series, merged := mergeEqual(c.relabel(p, raw))
+	return series, merged, nil
+}
+
+// relabel gives every series the external labels, which win over its own, and
+// takes off what does not belong to it.
+func (c *cluster) relabel(p plan, raw []rawSeries) []rawSeries {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	for i, s := range raw {
+		b.Reset(s.labels)
+		p.undo(b, s)
+		for name := range c.dropped {
+			b.Del(name)
+		}
+		for name, value := range c.external {
+			b.Set(name, value)
+		}
+		raw[i].labels = b.Labels()
+	}
+	return raw
+}
+
+// mergeEqual sorts series and makes one of those with the same labels, as a
+// single Prometheus would hold them: samples in order of time, one for each
+// instant. It also returns how many series went into another.
+func mergeEqual(raw []rawSeries) ([]storage.Series, int) {
+	slices.SortStableFunc(raw, func(a, b rawSeries) int { return labels.Compare(a.labels, b.labels) })
+	out := make([]storage.Series, 0, len(raw))
+	merged := 0
+	for begin := 0; begin < len(raw); {
+		end := begin + 1
+		parts := raw[begin].parts
+		for ; end < len(raw) && labels.Equal(raw[begin].labels, raw[end].labels); end++ {
+			parts = append(slices.Clip(parts), raw[end].parts...)
+			merged++
+		}
+		out = append(out, chain(raw[begin].labels, parts))
+		begin = end
+	}
+	return out, merged
+}
+
+func chain(set labels.Labels, parts []storage.Series) storage.Series {
+	if len(parts) == 1 {
+		return relabelled{Series: parts[0], labels: set}
+	}
+	return relabelled{Series: storage.ChainedSeriesMerge(parts...), labels: set}
+}

@@ -1,0 +1,178 @@
+package federation
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// subqueryStep is the step of a subquery that names none: Prometheus' default
+// evaluation interval.
+const subqueryStep = time.Minute
+
+// Federation answers queries over all clusters. It is safe for concurrent use.
+type Federation struct {
+	config   Config
+	clusters []*cluster
+	client   *http.Client
+	metrics  *metrics
+	parser   parser.Parser
+	engine   *promql.Engine
+	handler  http.Handler
+}
+
+// New returns a federation of the configured clusters. It connects to none of
+// them yet.
+func New(c Config) (*Federation, error) {
+	if err := c.defaults(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	f := &Federation{config: c, client: newClient(), metrics: m, parser: parser.NewParser(parser.Options{})}
+	for _, one := range c.Clusters {
+		cl, err := newCluster(one, c.Timeout, f.client, m)
+		if err != nil {
+			return nil, err
+		}
+		cl.health.logger = c.Logger
+		f.clusters = append(f.clusters, cl)
+	}
+	f.engine = promql.NewEngine(promql.EngineOpts{
+		Logger:                   c.Logger,
+		MaxSamples:               c.MaxSamples,
+		Timeout:                  c.QueryTimeout,
+		LookbackDelta:            c.LookbackDelta,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
+		Parser:                   f.parser,
+	})
+	f.handler = newHandler(f)
+	return f, nil
+}
+
+// newClient returns a client that keeps connections, follows no redirects and
+// has no deadline of its own: every request brings one.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 10 * time.Second,
+			ForceAttemptHTTP2:   true,
+			DisableCompression:  true,
+			MaxIdleConnsPerHost: 64,
+			IdleConnTimeout:     90 * time.Second,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Close lets go of kept connections. Queries that still run are not ended.
+func (f *Federation) Close() { f.client.CloseIdleConnections() }
+
+// Instant answers a query at an instant. A scalar becomes a vector of one
+// sample without labels. Annotations name clusters that are missing from the
+// answer; the error is ErrUnavailable when none that was asked answered, or,
+// under FailPartial, when one did not.
+func (f *Federation) Instant(ctx context.Context, query string, at time.Time) (promql.Vector, annotations.Annotations, error) {
+	q, err := f.NewInstantQuery(ctx, nil, nil, query, at)
+	if err != nil {
+		return nil, nil, fmt.Errorf("query %q: %w", query, err)
+	}
+	defer q.Close()
+	res := q.Exec(ctx)
+	if res.Err != nil {
+		return nil, res.Warnings, fmt.Errorf("query %q: %w", query, res.Err)
+	}
+	switch v := res.Value.(type) {
+	case promql.Vector:
+		return v, res.Warnings, nil
+	case promql.Scalar:
+		return promql.Vector{{T: v.T, F: v.V, Metric: labels.EmptyLabels()}}, res.Warnings, nil
+	}
+	return nil, res.Warnings, fmt.Errorf("query %q: it is a %s, not an instant vector", query, res.Value.Type())
+}
+
+// Range answers a query at every step from start to end, both included. For
+// annotations and errors see Instant.
+func (f *Federation) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, annotations.Annotations, error) {
+	if step < time.Millisecond || end.Before(start) {
+		return nil, nil, fmt.Errorf("query %q: want a step of 1ms or more and an end that is not before the start", query)
+	}
+	q, err := f.NewRangeQuery(ctx, nil, nil, query, start, end, step)
+	if err != nil {
+		return nil, nil, fmt.Errorf("query %q: %w", query, err)
+	}
+	// The query is not closed: that would take back the points of the answer.
+	res := q.Exec(ctx)
+	if res.Err != nil {
+		return nil, res.Warnings, fmt.Errorf("query %q: %w", query, res.Err)
+	}
+	m, err := res.Matrix()
+	if err != nil {
+		return nil, res.Warnings, fmt.Errorf("query %q: %w", query, err)
+	}
+	return m, res.Warnings, nil
+}
+
+var _ promql.QueryEngine = (*Federation)(nil)
+
+// NewInstantQuery returns a query over all clusters; the queryable is not
+// used.
+func (f *Federation) NewInstantQuery(ctx context.Context, _ storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
+	s := newScope(ctx, f.config.MaxBytes)
+	q, err := f.engine.NewInstantQuery(ctx, queryable{clusters: f.clusters, scope: s}, opts, qs, ts)
+	if err != nil {
+		return nil, err
+	}
+	return &query{Query: q, scope: s, metrics: f.metrics}, nil
+}
+
+// NewRangeQuery returns a query over all clusters; the queryable is not used.
+func (f *Federation) NewRangeQuery(ctx context.Context, _ storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
+	s := newScope(ctx, f.config.MaxBytes)
+	q, err := f.engine.NewRangeQuery(ctx, queryable{clusters: f.clusters, scope: s}, opts, qs, start, end, step)
+	if err != nil {
+		return nil, err
+	}
+	return &query{Query: q, scope: s, metrics: f.metrics}, nil
+}
+
+// query is a query of the engine whose result says what is missing from it.
+type query struct {
+	promql.Query
+	scope   *scope
+	metrics *metrics
+}
+
+// Exec runs the query.
+func (q *query) Exec(ctx context.Context) *promql.Result {
+	res, result := q.scope.conclude(q.Query.Exec(ctx))
+	q.metrics.queries.WithLabelValues(result).Inc()
+	return res
+}
+
+// partialKey is the context key of FailPartial.
+type partialKey struct{}
+
+// FailPartial returns a context whose queries fail with ErrUnavailable when
+// any cluster they ask does not answer, instead of answering without it.
+func FailPartial(ctx context.Context) context.Context {
+	return context.WithValue(ctx, partialKey{}, true)
+}
+
+func failsPartial(ctx context.Context) bool {
+	fails, _ := ctx.Value(partialKey{}).(bool)
+	return fails
+}

@@ -1,0 +1,91 @@
+package federation
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/grafana/regexp"
+	"github.com/prometheus/common/route"
+	"github.com/prometheus/prometheus/config"
+	v1 "github.com/prometheus/prometheus/web/api/v1"
+)
+
+const (
+	// partialHeader and partialParam say what a query does when a cluster it
+	// asks does not answer: "warn" (the default) or "fail".
+	partialHeader = "X-Midwatch-Partial"
+	partialParam  = "partial"
+
+	// maxFormBytes bounds a POST body, as net/http bounds a form.
+	maxFormBytes = 10 << 20
+)
+
+// Handler serves Prometheus' HTTP API: /api/v1/query, query_range,
+// format_query and parse_query, by GET and POST. Parameters, errors and the
+// bytes of an answer are Prometheus' own. The parameter partial=fail, or the
+// header X-Midwatch-Partial: fail, makes a query fail where it would answer
+// without some cluster.
+func (f *Federation) Handler() http.Handler { return f.handler }
+
+func newHandler(f *Federation) http.Handler {
+	router := route.New()
+	newAPI(f).Register(router.WithPrefix("/api/v1"))
+	api := partial(router)
+	mux := http.NewServeMux()
+	for _, path := range []string{"query", "query_range", "format_query", "parse_query"} {
+		mux.Handle("/api/v1/"+path, api)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		respondError(w, http.StatusNotFound, "not_found", "federation does not serve this path")
+	})
+	return mux
+}
+
+// newAPI returns Prometheus' own API over the federation. Only what
+// newHandler routes to it may be called: the rest has nothing behind it.
+func newAPI(f *Federation) *v1.API {
+	none := regexp.MustCompile(`^\b$`) // allows no other origin
+	pass := func(h http.HandlerFunc) http.HandlerFunc { return h }
+	return v1.NewAPI(f, nil, nil, nil, nil, nil, nil, nil,
+		func() config.Config { return config.Config{} }, nil, v1.GlobalURLOptions{}, pass,
+		nil, "", false, false, 0, f.config.Logger, nil, 0, 1, 0, false, none, nil, nil, nil, nil, nil, nil, nil,
+		false, nil, false, false, false, false, f.config.LookbackDelta, false, false, statusCode, nil,
+		v1.OpenAPIOptions{IncludePaths: []string{"/query"}}, f.parser)
+}
+
+// statusCode gives "unavailable" the status that it has in HTTP. N is the type
+// of v1's error numbers, which v1 does not export.
+func statusCode[N comparable](typ N, _ error) (int, bool) {
+	return http.StatusServiceUnavailable, any(typ) == any(v1.ErrorUnavailable)
+}
+
+// partial reads what a query does about missing clusters.
+func partial(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+		mode := r.FormValue(partialParam)
+		if mode == "" {
+			mode = r.Header.Get(partialHeader)
+		}
+		switch mode {
+		case "fail":
+			r = r.WithContext(FailPartial(r.Context()))
+		case "", "warn":
+		default:
+			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want warn or fail", partialParam))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func respondError(w http.ResponseWriter, status int, typ, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct { // the client may be gone
+		Status    string `json:"status"`
+		ErrorType string `json:"errorType"`
+		Error     string `json:"error"`
+	}{"error", typ, message})
+}

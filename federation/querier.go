@@ -1,0 +1,206 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// queryable serves one query.
+type queryable struct {
+	clusters []*cluster
+	scope    *scope
+}
+
+var _ storage.Queryable = queryable{}
+
+// Querier returns a querier over all clusters.
+func (q queryable) Querier(mint, maxt int64) (storage.Querier, error) {
+	return &querier{queryable: q, mint: mint, maxt: maxt, fetches: map[string]*fetch{}}, nil
+}
+
+// querier sends each selector to all clusters at once, and does not wait for
+// the answers before the next selector.
+type querier struct {
+	queryable
+	mint, maxt int64
+
+	running sync.WaitGroup
+	mu      sync.Mutex
+	cancels []context.CancelFunc
+	fetches map[string]*fetch
+}
+
+var (
+	_ storage.Querier = (*querier)(nil)
+
+	errNotServed = errors.New("federation does not serve label names and values")
+)
+
+// fetch is the answer of all clusters to one selector.
+type fetch struct {
+	done   chan struct{} // closed when the rest is set
+	series []storage.Series
+	err    error
+}
+
+// Select returns the series of all clusters that match. Equal selectors over
+// the same time are fetched once.
+func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	mint, maxt := q.mint, q.maxt
+	if hints != nil {
+		mint, maxt = hints.Start, hints.End
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	key := selectKey(mint, maxt, ms)
+	f, ok := q.fetches[key]
+	if !ok {
+		f = &fetch{done: make(chan struct{})}
+		q.fetches[key] = f
+		ctx, cancel := context.WithCancel(ctx)
+		q.cancels = append(q.cancels, cancel)
+		q.running.Go(func() {
+			defer close(f.done)
+			f.series, f.err = q.gather(ctx, mint, maxt, ms)
+		})
+	}
+	return &seriesSet{ctx: ctx, fetch: f, at: -1}
+}
+
+func selectKey(mint, maxt int64, ms []*labels.Matcher) string {
+	var b strings.Builder
+	fmt.Fprint(&b, mint, " ", maxt)
+	for _, m := range ms {
+		fmt.Fprintf(&b, " %q%s%q", m.Name, m.Type, m.Value)
+	}
+	return b.String()
+}
+
+// gather fetches a selection from every cluster that can have series of it.
+func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) ([]storage.Series, error) {
+	answers := make([][]storage.Series, len(q.clusters))
+	errs := make([]error, len(q.clusters))
+	var running sync.WaitGroup
+	for i, c := range q.clusters {
+		send, ok := c.pick(ms)
+		if !ok {
+			continue
+		}
+		q.scope.ask(c)
+		running.Go(func() {
+			var merged int
+			answers[i], merged, errs[i] = c.read(ctx, selection{mint: mint, maxt: maxt, matchers: send}, &q.scope.budget)
+			q.scope.merged(c.name, merged)
+		})
+	}
+	running.Wait()
+	if err := q.judge(ctx, errs); err != nil {
+		return nil, err
+	}
+	return q.combine(answers), nil
+}
+
+// judge notes the clusters that did not answer, and returns an error when the
+// query cannot go on without them.
+func (q *querier) judge(ctx context.Context, errs []error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	failed := false
+	for i, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(err, errTooMuch):
+			return promql.ErrTooManySamples("query execution")
+		default:
+			failed = true
+			q.scope.miss(q.clusters[i], err)
+		}
+	}
+	if failed && q.scope.failPartial {
+		return q.scope.unavailable()
+	}
+	return nil
+}
+
+// combine merges the sorted answers of the clusters.
+func (q *querier) combine(answers [][]storage.Series) []storage.Series {
+	all := slices.Concat(answers...)
+	compare := func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) }
+	slices.SortStableFunc(all, compare)
+	out := all[:0]
+	for i, s := range all {
+		if i > 0 && compare(out[len(out)-1], s) == 0 {
+			last := len(out) - 1
+			out[last] = chain(s.Labels(), []storage.Series{out[last], s})
+			q.scope.merged("", 1)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// LabelValues is not served.
+func (*querier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return nil, nil, errNotServed
+}
+
+// LabelNames is not served.
+func (*querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return nil, nil, errNotServed
+}
+
+// Close ends what is still being fetched and waits for it.
+func (q *querier) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, cancel := range q.cancels {
+		cancel()
+	}
+	q.running.Wait()
+	return nil
+}
+
+// seriesSet waits for a fetch when it is first read.
+type seriesSet struct {
+	ctx   context.Context //nolint:containedctx // of the query that reads it.
+	fetch *fetch
+	at    int
+	err   error
+}
+
+var _ storage.SeriesSet = (*seriesSet)(nil)
+
+// Next moves to the next series.
+func (s *seriesSet) Next() bool {
+	select {
+	case <-s.fetch.done:
+		s.err = s.fetch.err
+	case <-s.ctx.Done():
+		s.err = s.ctx.Err()
+	}
+	if s.err != nil {
+		return false
+	}
+	s.at++
+	return s.at < len(s.fetch.series)
+}
+
+// At returns the current series.
+func (s *seriesSet) At() storage.Series { return s.fetch.series[s.at] }
+
+// Err returns what ended the set early.
+func (s *seriesSet) Err() error { return s.err }
+
+// Warnings returns nothing: what is missing is said once, of the whole query.
+func (*seriesSet) Warnings() annotations.Annotations { return nil }

@@ -1,0 +1,161 @@
+package federation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// maxWarnings is how many warnings Prometheus' API puts into an answer; of
+// more it leaves out any.
+const maxWarnings = 10
+
+// scope is what one query knows of the clusters it asked.
+type scope struct {
+	failPartial bool
+	budget      budget
+
+	mu      sync.Mutex
+	asked   map[string]bool
+	missing map[string]string // cluster → cause
+	same    map[string]int    // cluster → series that became another's; "" between clusters
+}
+
+func newScope(ctx context.Context, maxBytes int64) *scope {
+	return &scope{
+		failPartial: failsPartial(ctx),
+		budget:      budget{limit: maxBytes},
+		asked:       map[string]bool{},
+		missing:     map[string]string{},
+		same:        map[string]int{},
+	}
+}
+
+func (s *scope) ask(c *cluster) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked[c.name] = true
+}
+
+func (s *scope) miss(c *cluster, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.missing[c.name]; !known {
+		s.missing[c.name] = cause(err, c.timeout)
+	}
+}
+
+func (s *scope) merged(cluster string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > 0 {
+		s.same[cluster] += n
+	}
+}
+
+// unavailable returns an error that names the missing clusters.
+func (s *scope) unavailable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	what := "partial answers are not wanted, and data is missing"
+	if len(s.missing) == len(s.asked) {
+		what = "no queried cluster answered"
+	}
+	return unavailableError{what + ": " + s.list()}
+}
+
+// list names the missing clusters. The caller holds the lock.
+func (s *scope) list() string {
+	parts := make([]string, 0, len(s.missing))
+	for _, name := range slices.Sorted(maps.Keys(s.missing)) {
+		parts = append(parts, fmt.Sprintf("cluster %q (%s)", name, s.missing[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// conclude adds to a result what the query knows of the clusters, and makes
+// an error of a result that no queried cluster contributed to.
+func (s *scope) conclude(res *promql.Result) (*promql.Result, string) {
+	s.mu.Lock()
+	missing, asked := len(s.missing), len(s.asked)
+	s.mu.Unlock()
+	var unavailable unavailableError
+	switch {
+	case errors.As(res.Err, &unavailable):
+		return &promql.Result{Err: unavailable}, "error"
+	case res.Err != nil:
+		return &promql.Result{Err: endOfTime(res.Err), Warnings: res.Warnings}, "error"
+	case missing > 0 && (missing == asked || s.failPartial):
+		return &promql.Result{Err: s.unavailable()}, "error"
+	}
+	res.Warnings = withFirst(s.warnings(), res.Warnings)
+	if missing > 0 {
+		return res, "partial"
+	}
+	return res, "complete"
+}
+
+// endOfTime gives an ended context the name that Prometheus gives it.
+func endOfTime(err error) error {
+	var timeout promql.ErrQueryTimeout
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &timeout) {
+		return promql.ErrQueryTimeout("expression evaluation")
+	}
+	return err
+}
+
+func (s *scope) warnings() []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []error
+	if len(s.missing) > 0 {
+		out = append(out, fmt.Errorf("missing from this answer: %s", s.list()))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.same)) {
+		who := "clusters"
+		if name != "" {
+			who = fmt.Sprintf("cluster %q", name)
+		}
+		out = append(out, fmt.Errorf("%s: %d series have the labels of another one once external labels are set and replica labels dropped; their samples are merged", who, s.same[name]))
+	}
+	return out
+}
+
+// withFirst adds warnings to those of the engine such that the ones added are
+// never among those that the API leaves out.
+func withFirst(first []error, engine annotations.Annotations) annotations.Annotations {
+	if len(first) == 0 {
+		return engine
+	}
+	out := annotations.Annotations{}
+	for _, err := range first {
+		out.Add(err)
+	}
+	var others []error
+	for _, err := range engine {
+		if errors.Is(err, annotations.PromQLInfo) {
+			out.Add(err)
+		} else {
+			others = append(others, err)
+		}
+	}
+	slices.SortFunc(others, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	room := max(0, maxWarnings-len(first))
+	if len(others) > room {
+		room = max(0, room-1)
+		out.Add(fmt.Errorf("%d more warning annotations omitted", len(others)-room))
+		others = others[:room]
+	}
+	for _, err := range others {
+		out.Add(err)
+	}
+	return out
+}
