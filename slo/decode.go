@@ -1,0 +1,284 @@
+package slo
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/yamldoc"
+)
+
+// file is the native format as it is written.
+type file struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Metadata   struct {
+		Name   string            `yaml:"name"`
+		Labels map[string]string `yaml:"labels"`
+	} `yaml:"metadata"`
+	Spec struct {
+		Service     string   `yaml:"service"`
+		Description string   `yaml:"description"`
+		Critical    bool     `yaml:"critical"`
+		Objective   number   `yaml:"objective"`
+		Window      window   `yaml:"window"`
+		GroupBy     []string `yaml:"group_by"`
+		Runbook     string   `yaml:"runbook"`
+		Logs        string   `yaml:"logs"`
+		SLI         struct {
+			Events struct {
+				Errors string `yaml:"errors"`
+				Good   string `yaml:"good"`
+				Total  string `yaml:"total"`
+			} `yaml:"events"`
+		} `yaml:"sli"`
+	} `yaml:"spec"`
+}
+
+// number keeps the text of a number.
+type number string
+
+// UnmarshalYAML takes a scalar as it is written.
+func (s *number) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode {
+		return errors.New("want a number")
+	}
+	*s = number(n.Value)
+	return nil
+}
+
+// window is a duration, or a calendar, which is not compiled yet.
+type window struct {
+	text     string
+	calendar bool
+}
+
+// UnmarshalYAML takes a duration as it is written, and any mapping.
+func (w *window) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		w.text = n.Value
+	case yaml.MappingNode:
+		w.calendar = true
+	default:
+		return errors.New("want a duration such as 30d")
+	}
+	return nil
+}
+
+// Limits of what people write, in bytes and items.
+const (
+	maxName        = 100
+	maxDescription = 2000
+	maxSelector    = 4000
+	maxURL         = 2000
+	maxLabels      = 50
+	maxGroups      = 10
+)
+
+// defaultWindow is the window of an SLO that names none.
+const defaultWindow = "30d"
+
+// reserved are labels that rules set or match on.
+var reserved = []string{"alertname", "parameter", "service", "severity", "slo", "tier"}
+
+// checker turns one document into an SLO and notes what is wrong with it.
+type checker struct {
+	f        *yamldoc.File
+	doc      *yaml.Node
+	in       file
+	out      SLO
+	problems diag.Problems
+}
+
+// decode reads one document that is an SLO of ours.
+func decode(f *yamldoc.File, n *yaml.Node) (SLO, diag.Problems) {
+	c := checker{f: f, doc: n}
+	c.problems = f.Decode(n, &c.in)
+	c.metadata()
+	c.spec()
+	c.events()
+	return c.out, c.problems
+}
+
+// add notes a problem of a field, unless the field's own value has one.
+func (c *checker) add(field, message, hint string) {
+	for _, p := range c.problems {
+		if p.Field == field {
+			return
+		}
+	}
+	c.problems = append(c.problems, c.f.At(yamldoc.Lookup(c.doc, field), field, message, hint))
+}
+
+// missing notes that a required field is not there, unless one that is there
+// looks like it misspelt.
+func (c *checker) missing(field, hint string) {
+	parent, name := field[:strings.LastIndexByte(field, '.')], field[strings.LastIndexByte(field, '.')+1:]
+	for _, p := range c.problems {
+		if strings.HasPrefix(p.Field, parent+".") && strings.Contains(p.Hint, fmt.Sprintf("did you mean %q", name)) {
+			return
+		}
+	}
+	c.add(field, "missing", hint)
+}
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+// name checks a name that becomes a label value and part of a file's name.
+func (c *checker) name(field, value string) string {
+	const hint = "letters, digits, '-', '_' and '.', such as payment-availability"
+	switch {
+	case value == "":
+		c.missing(field, hint)
+	case len(value) > maxName:
+		c.add(field, fmt.Sprintf("longer than %d characters", maxName), "")
+	case !namePattern.MatchString(value):
+		c.add(field, fmt.Sprintf("%q is not a name", clip(value)), hint+"; the first and the last are a letter or a digit")
+	default:
+		return value
+	}
+	return ""
+}
+
+func (c *checker) metadata() {
+	c.out.File, c.out.Line = c.f.Name, yamldoc.Lookup(c.doc, "metadata.name").Line
+	c.out.Name = c.name("metadata.name", c.in.Metadata.Name)
+	c.out.Labels = c.in.Metadata.Labels
+	if len(c.out.Labels) > maxLabels {
+		c.add("metadata.labels", fmt.Sprintf("more than %d labels", maxLabels), "")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.out.Labels)) {
+		c.label("metadata.labels."+name, name)
+	}
+}
+
+// label checks the name of a label that an SLO adds or groups by.
+func (c *checker) label(field, name string) {
+	switch {
+	case slices.Contains(reserved, name) || strings.HasPrefix(name, "__"):
+		c.add(field, fmt.Sprintf("label %q is set by Midwatch's rules", clip(name)), "choose another name; taken are "+strings.Join(reserved, ", ")+" and names that begin with __")
+	case !model.LabelName(name).IsValidLegacy():
+		c.add(field, fmt.Sprintf("%q is not a label name", clip(name)), "letters, digits and '_', not first a digit")
+	}
+}
+
+func (c *checker) spec() {
+	in := c.in.Spec
+	c.out.Service = c.name("spec.service", in.Service)
+	c.out.Description, c.out.Critical = in.Description, in.Critical
+	if len(in.Description) > maxDescription {
+		c.add("spec.description", fmt.Sprintf("longer than %d bytes", maxDescription), "put what is longer in the runbook")
+	}
+	c.objective()
+	c.window()
+	c.groupBy()
+	c.runbook()
+	c.logs()
+}
+
+func (c *checker) objective() {
+	const field = "spec.objective"
+	text := string(c.in.Spec.Objective)
+	if text == "" {
+		c.missing(field, "the share of events that must succeed, in percent, such as 99.9")
+		return
+	}
+	objective, err := ParseDecimal(text)
+	if err != nil {
+		c.add(field, fmt.Sprintf("%q is not a decimal number", clip(text)), "percent, with at most 10 decimal places and without a sign, such as 99.95")
+		return
+	}
+	c.out.Objective = objective
+	switch value := objective.Rat(); {
+	case value.Sign() <= 0:
+		c.add(field, fmt.Sprintf("%s is not above 0", text), "percent of events that must succeed, such as 99.9")
+	case value.Cmp(big.NewRat(100, 1)) >= 0:
+		c.add(field, fmt.Sprintf("%s leaves no error budget", text), "below 100, such as 99.99: with no budget nothing can burn it")
+	default:
+		c.thresholds()
+	}
+}
+
+// thresholds refuses an objective so low that a tier would need more failed
+// events than there are.
+func (c *checker) thresholds() {
+	one := big.NewRat(1, 1)
+	for _, t := range Tiers() {
+		threshold := t.Threshold(c.out)
+		if threshold.Cmp(one) < 0 {
+			continue
+		}
+		percent := new(big.Rat).Mul(threshold, big.NewRat(100, 1))
+		c.add("spec.objective",
+			fmt.Sprintf("%s is too low: tier %s could never fire, it needs more than %s%% of events to fail", c.out.Objective, t.Name, percent.FloatString(1)),
+			fmt.Sprintf("an objective above %s", lowest(t).FloatString(2)))
+	}
+}
+
+// lowest returns the objective, in percent, above which a tier can fire,
+// rounded up to two places.
+func lowest(t Tier) *big.Rat {
+	share := new(big.Rat).Sub(big.NewRat(1, 1), new(big.Rat).Inv(t.Factor))
+	hundredths := new(big.Rat).Mul(share, big.NewRat(10000, 1))
+	up := new(big.Int).Add(hundredths.Num(), new(big.Int).Sub(hundredths.Denom(), big.NewInt(1)))
+	return new(big.Rat).SetFrac(up.Quo(up, hundredths.Denom()), big.NewInt(100))
+}
+
+func (c *checker) window() {
+	const field = "spec.window"
+	in := c.in.Spec.Window
+	if in.calendar {
+		c.add(field, "calendar windows are not compiled yet", "use a rolling window such as 30d")
+		return
+	}
+	text := in.text
+	if text == "" {
+		text = defaultWindow
+	}
+	w, err := ParseWindow(text)
+	if err != nil {
+		c.add(field, clip(err.Error()), fmt.Sprintf("a rolling window of %d to %d whole days, such as 30d", minWindowDays, maxWindowDays))
+		return
+	}
+	c.out.Window = w
+}
+
+func (c *checker) groupBy() {
+	groups := c.in.Spec.GroupBy
+	if len(groups) > maxGroups {
+		c.add("spec.group_by", fmt.Sprintf("more than %d labels", maxGroups), "each combination of values has a budget of its own")
+		return
+	}
+	for i, name := range groups {
+		field := fmt.Sprintf("spec.group_by.%d", i)
+		if slices.Contains(groups[:i], name) {
+			c.add(field, fmt.Sprintf("label %q is given twice", clip(name)), "remove one")
+			continue
+		}
+		c.label(field, name)
+	}
+	c.out.GroupBy = slices.Sorted(slices.Values(groups))
+}
+
+func (c *checker) runbook() {
+	text := c.in.Spec.Runbook
+	c.out.Runbook = text
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || len(text) > maxURL || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		c.add("spec.runbook", fmt.Sprintf("%q is not a URL", clip(text)), "http:// or https://, such as https://runbooks.example.com/payments")
+	}
+}

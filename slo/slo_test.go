@@ -1,0 +1,223 @@
+package slo_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/slo"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const folder = "../testdata/slo"
+
+func TestLoad(t *testing.T) {
+	slos, err := slo.Load([]string{folder + "/valid", folder + "/valid/payment.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type facts struct {
+		ID, Objective, Window, Budget, Place string
+		Line                                 int
+	}
+	var got []facts
+	for _, s := range slos {
+		got = append(got, facts{s.ID(), s.Objective.String(), s.Window.String(), s.ErrorBudget().RatString(), filepath.Base(s.File), s.Line})
+	}
+	want := []facts{
+		{"order-service/order-availability", "99.5", "28d", "1/200", "two.yml", 5},
+		{"order-service.v2/order-availability", "99.90", "30d", "1/1000", "two.yml", 24},
+		{"payment-service/payment-availability", "99.95", "30d", "1/2000", "payment.yaml", 4},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLoadKeepsEveryField(t *testing.T) {
+	slos, err := slo.Load([]string{folder + "/valid/payment.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := slos[0]
+	if s.Objective.Float64() != 99.95 || s.Window.Duration() != 720*time.Hour {
+		t.Errorf("objective %v, window %v", s.Objective.Float64(), s.Window.Duration())
+	}
+	s.Objective, s.Window = slo.Decimal{}, slo.Window{}
+	want := slo.SLO{
+		Name: "payment-availability", Service: "payment-service",
+		Description: "Payments that the user asked for succeed.",
+		Labels:      map[string]string{"team": "payments"},
+		Critical:    true,
+		Runbook:     "https://runbooks.example.com/payments",
+		Logs:        `{namespace="prod", app="payment-service"}`,
+		SLI: slo.SLI{Events: slo.Events{
+			Errors: `http_requests_total{app="payment-service",status=~"5.."}`,
+			Total:  `http_requests_total{app="payment-service"}`,
+		}},
+		File: folder + "/valid/payment.yaml", Line: 4,
+	}
+	if diff := cmp.Diff(want, s, cmp.AllowUnexported(slo.Decimal{}, slo.Window{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Each broken file stands beside the problems that it gives.
+func TestBrokenFiles(t *testing.T) {
+	files, err := filepath.Glob(folder + "/broken/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = slo.Parse(filepath.Base(file), content)
+			problems, ok := diag.Of(err)
+			if !ok {
+				t.Fatalf("want problems, got %v", err)
+			}
+			var got strings.Builder
+			if err := problems.Print(&got); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".txt", got.String())
+		})
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// One mistake gives one problem, at its line.
+func TestOneMistakeOneProblem(t *testing.T) {
+	for name, line := range map[string]int{"unknown-key": 6, "objective-100": 6, "missing-total": 9, "promql": 9, "duplicate": 12} {
+		slos, err := slo.Load([]string{folder + "/broken/" + name + ".yaml"})
+		problems, _ := diag.Of(err)
+		if len(problems) != 1 || problems[0].Line != line {
+			t.Errorf("%s: want one problem in line %d, got %v", name, line, err)
+		}
+		if name == "duplicate" && len(slos) != 1 {
+			t.Errorf("the first of two stays, got %d", len(slos))
+		}
+	}
+}
+
+func TestLoadFindsNothing(t *testing.T) {
+	dir := t.TempDir()
+	hidden := filepath.Join(dir, ".draft.yaml")
+	if err := os.WriteFile(hidden, []byte("not ours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "absent.yaml")} {
+		_, err := slo.Load([]string{path})
+		problems, _ := diag.Of(err)
+		if len(problems) != 1 || problems[0].File != path {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// Kubernetes mounts files as links into a hidden folder.
+func TestLoadFollowsLinks(t *testing.T) {
+	dir := t.TempDir()
+	content, err := os.ReadFile(folder + "/valid/payment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(dir, "..data")
+	for _, err := range []error{
+		os.Mkdir(data, 0o700),
+		os.WriteFile(filepath.Join(data, "payment.yaml"), content, 0o600),
+		os.Symlink(filepath.Join("..data", "payment.yaml"), filepath.Join(dir, "payment.yaml")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if slos, err := slo.Load([]string{dir}); err != nil || len(slos) != 1 {
+		t.Errorf("%d SLOs: %v", len(slos), err)
+	}
+}
+
+func TestDuplicateOverFilesNamesBothPlaces(t *testing.T) {
+	dir := t.TempDir()
+	content, err := os.ReadFile(folder + "/valid/payment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")
+	for _, path := range []string{a, b} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = slo.Load([]string{dir})
+	if err == nil || !strings.Contains(err.Error(), b+":4:") || !strings.Contains(err.Error(), a+", line 4") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestThresholds(t *testing.T) {
+	s := slo.SLO{}
+	var err error
+	if s.Objective, err = slo.ParseDecimal("99.95"); err != nil {
+		t.Fatal(err)
+	}
+	// By hand: the budget is 0.0005.
+	want := []string{"0.0072", "0.0030", "0.0015", "0.0005"}
+	for i, tier := range slo.Tiers() {
+		if got := tier.Threshold(s).FloatString(4); got != want[i] {
+			t.Errorf("%s: want %s, got %s", tier.Name, want[i], got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"valid/*.yaml", "valid/more/*.yml", "broken/*.yaml"} {
+		files, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil || len(files) == 0 {
+			f.Fatalf("%s: %d files: %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(content)
+		}
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		slos, err := slo.Parse("fuzz.yaml", content)
+		if problems, ok := diag.Of(err); err != nil && (!ok || len(problems) == 0) {
+			t.Fatalf("an error without problems: %v", err)
+		}
+		for _, s := range slos {
+			if s.ID() == "/" || s.ErrorBudget().Sign() <= 0 || s.Window.Days() < 1 || s.SLI.Events.Total == "" {
+				t.Fatalf("not valid: %+v", s)
+			}
+		}
+	})
+}
