@@ -1,0 +1,228 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
+	"github.com/midwatch-slo/midwatch/web/wire"
+)
+
+// maxName is how long the name of who acts may be, in bytes.
+const maxName = 100
+
+// act acknowledges or resolves.
+type act func(ctx context.Context, id int64, actor string) (alert.Incident, error)
+
+// receive takes alerts in as Alertmanager does. It answers 200 only after
+// they are kept; the valid ones are, also when others are not.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
+	if err := jsonBody(r); err != nil {
+		return err
+	}
+	alerts, err := alert.Parse(r.Body, h.Now())
+	var invalid alert.InvalidError
+	if err != nil && !errors.As(err, &invalid) {
+		return unreadable(err)
+	}
+	if len(alerts) > 0 {
+		if err := h.Receiver.Receive(r.Context(), alerts); err != nil {
+			id := h.logged(r.Context(), "alerts not kept", err)
+			return problem{status: http.StatusServiceUnavailable, kind: wire.Unavailable, text: "the alerts are not kept, send them again; the log has the cause under id " + id}
+		}
+	}
+	if invalid != nil {
+		return badData("%v", invalid)
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// unreadable maps an error of a body of which nothing was taken.
+func unreadable(err error) error {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return err
+	case errors.Is(err, alert.ErrTooLarge):
+		return problem{status: http.StatusRequestEntityTooLarge, kind: wire.BadData, text: err.Error()}
+	case errors.Is(err, alert.ErrMalformed):
+		return badData("%v", err)
+	}
+	return badData("the body ends before it should")
+}
+
+// jsonBody refuses what is not declared as plain JSON. No page of another
+// site can make a browser declare that without asking first.
+func jsonBody(r *http.Request) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return problem{status: http.StatusUnsupportedMediaType, kind: wire.BadData, text: "the content type must be application/json"}
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return problem{status: http.StatusUnsupportedMediaType, kind: wire.BadData, text: "compressed bodies are not served, send the alerts as they are"}
+	}
+	return nil
+}
+
+func (h *Handler) unknownV2(_ http.ResponseWriter, r *http.Request) error {
+	return notFound("of Alertmanager's API only POST /api/v2/alerts is served yet, not %s %s", r.Method, r.URL.Path)
+}
+
+func (h *Handler) unknownAPI(_ http.ResponseWriter, r *http.Request) error {
+	return notFound("nothing is served at %s: see /api/v1/ and /api/v2/", r.URL.Path)
+}
+
+// query passes what is not Midwatch's own to whoever answers as Prometheus.
+func (h *Handler) query(w http.ResponseWriter, r *http.Request) error {
+	if h.Query == nil || strings.HasPrefix(r.URL.Path, "/api/v1/incidents/") {
+		return notFound("nothing is served at %s", r.URL.Path)
+	}
+	h.Query.ServeHTTP(w, r)
+	return nil
+}
+
+func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
+	all, err := flag(r, "all")
+	if err != nil {
+		return err
+	}
+	incidents, err := h.Incidents.List(r.Context(), all)
+	if err != nil {
+		return fmt.Errorf("list incidents: %w", err)
+	}
+	return writeData(w, filled(incidents))
+}
+
+func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
+	id, err := parseID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	s, err := h.Incidents.Story(r.Context(), id)
+	if err != nil {
+		return incidentError(id, err)
+	}
+	return writeData(w, wire.Story{
+		Incident: s.Incident,
+		Events:   filled(s.Events),
+		Evidence: filled[page.Evidence](s.Evidence),
+		SLO:      wire.NewSLO(s.SLO),
+	})
+}
+
+// actAPI answers a request to do something about an incident.
+func (h *Handler) actAPI(do act) answer {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		actor, err := h.tokens.Load().actor(bearer(r), "")
+		if err != nil {
+			return err
+		}
+		id, err := parseID(r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		body, err := readBody(r)
+		if err != nil {
+			return err
+		}
+		by, err := parseAct(body)
+		if err != nil {
+			return err
+		}
+		if actor, err = h.tokens.Load().actor(bearer(r), by); err != nil {
+			return err
+		}
+		inc, err := do(r.Context(), id, actor)
+		if err != nil {
+			return incidentError(id, err)
+		}
+		return writeData(w, inc)
+	}
+}
+
+func (h *Handler) listOnCall(w http.ResponseWriter, _ *http.Request) error {
+	return writeData(w, filled(h.OnCall.Watches(h.Now())))
+}
+
+// incidentError says which incident an error is about.
+func incidentError(id int64, err error) error {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return notFound("there is no incident %d", id)
+	case errors.Is(err, ErrConflict):
+		return problem{status: http.StatusConflict, kind: wire.Conflict, text: fmt.Sprintf("incident %d is already resolved", id)}
+	}
+	return fmt.Errorf("incident %d: %w", id, err)
+}
+
+// parseID reads an incident's id: a positive number, written the one way.
+func parseID(s string) (int64, error) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id <= 0 || strconv.FormatInt(id, 10) != s {
+		return 0, notFound("there is no incident %q: ids are whole numbers from 1", cut(s, 40))
+	}
+	return id, nil
+}
+
+// parseAct reads who acts from a body that may be empty.
+func parseAct(body []byte) (by string, err error) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return "", nil
+	}
+	var a wire.Act
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&a); err != nil {
+		return "", badData(`the body must be like {"by": "name"}, or empty`)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return "", badData(`the body must be one object like {"by": "name"}, or empty`)
+	}
+	return parseName(a.By)
+}
+
+// parseName reads the name of who acts: one line that can be printed.
+func parseName(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	switch {
+	case len(s) > maxName:
+		return "", badData("the name of who acts is longer than %d bytes", maxName)
+	case !utf8.ValidString(s), strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }):
+		return "", badData("the name of who acts has characters that cannot be printed")
+	}
+	return s, nil
+}
+
+// flag reads a query parameter that is true or false, false when it is
+// missing.
+func flag(r *http.Request, name string) (bool, error) {
+	value := r.URL.Query().Get(name)
+	if value == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, badData("%s must be true or false, not %q", name, cut(value, 40))
+	}
+	return b, nil
+}
+
+// filled returns s, or an empty slice for nil: JSON has [] for none.
+func filled[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

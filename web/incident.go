@@ -1,0 +1,320 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
+)
+
+// incidentView is the content of an incident's page.
+type incidentView struct {
+	incidentRow
+	Key         string
+	Opened      stamp
+	Acked       stamp
+	AckedBy     string
+	Resolved    stamp
+	ResolvedBy  string
+	Description string
+	Objective   string
+	Window      string
+	Runbook     string
+	Standings   []standingRow
+	Evidence    []evidenceRow
+	Events      []eventRow
+	EventsMore  int
+	Alerts      []alertRow
+	AlertsMore  int
+	Form        form
+}
+
+// form is what the page has to act with, and what came of acting.
+type form struct {
+	Off     bool // no token is configured
+	AskName bool // a token alone does not say who acts
+	By      string
+	Error   string
+}
+
+type standingRow struct {
+	clusterRow
+	Hit        bool // one of the incident's clusters
+	ErrorRatio string
+	Burn       string
+	BurnTone   tone
+	Empty      string // when the budget is spent at this rate; "" when not soon
+}
+
+type evidenceRow struct {
+	Source   string
+	Problem  string
+	Link     string
+	Window   string
+	Patterns []patternRow
+}
+
+type patternRow struct {
+	page.LogPattern
+	Counted string
+	Change  string // against before: new, ×38, …
+	Earlier string
+	Grew    bool
+}
+
+type eventRow struct {
+	At    stamp
+	Kind  string
+	Tone  tone
+	Text  string
+	Actor string
+}
+
+type alertRow struct {
+	Name        string
+	State       string
+	Labels      []labelRow
+	Annotations []labelRow
+	Since       stamp
+	Ends        stamp
+	Link        string
+}
+
+type labelRow struct{ Name, Value string }
+
+// incident shows one incident, or acts on it for a form of its page.
+func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
+	id, err := parseID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		return h.actPage(w, r, id)
+	}
+	return h.showIncident(w, r, id, http.StatusOK, form{})
+}
+
+// actPage acts and leads back to the page; what stands in the way is said on
+// the page itself. The token must come in the form, so that no other site can
+// make a browser act.
+func (h *Handler) actPage(w http.ResponseWriter, r *http.Request, id int64) error {
+	f, err := h.actForm(r, id)
+	if err == nil {
+		http.Redirect(w, r, fmt.Sprintf("/incidents/%d", id), http.StatusSeeOther)
+		return nil
+	}
+	p := h.explain(r, err)
+	if p.status == http.StatusNotFound || p.status == statusClientGone {
+		return p
+	}
+	p.head(w)
+	f.Error = p.text
+	return h.showIncident(w, r, id, p.status, f)
+}
+
+func (h *Handler) actForm(r *http.Request, id int64) (form, error) {
+	if err := r.ParseForm(); err != nil {
+		return form{}, formProblem(err)
+	}
+	by, err := parseName(r.PostForm.Get("by"))
+	if err != nil {
+		return form{}, err
+	}
+	f := form{By: by}
+	actor, err := h.tokens.Load().actor(strings.TrimSpace(r.PostForm.Get("token")), by)
+	if errors.Is(err, errTokenMissing) {
+		return f, problem{status: errTokenMissing.status, kind: errTokenMissing.kind, text: "acting needs a token"}
+	}
+	if err != nil {
+		return f, err
+	}
+	var do act
+	switch action := r.PostForm.Get("action"); action {
+	case "acknowledge":
+		do = h.Incidents.Acknowledge
+	case "resolve":
+		do = h.Incidents.Resolve
+	default:
+		return f, badData("an incident can be acknowledged or resolved, not %q", cut(action, 40))
+	}
+	if _, err := do(r.Context(), id, actor); err != nil {
+		return f, incidentError(id, err)
+	}
+	return f, nil
+}
+
+func formProblem(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return err
+	}
+	return badData("the form cannot be read")
+}
+
+func (h *Handler) showIncident(w http.ResponseWriter, r *http.Request, id int64, status int, f form) error {
+	s, err := h.Incidents.Story(r.Context(), id)
+	if err != nil {
+		return incidentError(id, err)
+	}
+	tokens := h.tokens.Load()
+	f.Off, f.AskName = len(tokens.known) == 0, !tokens.allNamed()
+	v := h.incidentView(s)
+	v.Form = f
+	fr := frame{Title: fmt.Sprintf("%s %s", v.Level, v.Title), Content: v}
+	fr.Alarm = s.Incident.Level == alert.P1 && !v.Done
+	return h.show(w, status, "incident", fr)
+}
+
+func (h *Handler) incidentView(s Story) incidentView {
+	now, i := h.Now(), s.Incident
+	v := incidentView{
+		incidentRow: h.incidentRow(i, now), Key: i.Key,
+		Opened: h.stamp(i.OpenedAt, now), Acked: h.stamp(i.AckedAt, now), AckedBy: i.AckedBy,
+		Resolved: h.stamp(i.ResolvedAt, now), ResolvedBy: i.ResolvedBy,
+		Description: s.SLO.Description, Objective: s.SLO.Objective, Window: s.SLO.Window, Runbook: link(s.SLO.Runbook),
+		Standings: standingRows(s.SLO, i.Clusters()),
+	}
+	for _, e := range s.Evidence {
+		v.Evidence = append(v.Evidence, newEvidenceRow(e))
+	}
+	events := s.Events
+	if extra := len(events) - maxEvents; extra > 0 {
+		events, v.EventsMore = events[extra:], extra
+	}
+	for _, e := range events {
+		v.Events = append(v.Events, eventRow{At: h.stamp(e.At, now), Kind: string(e.Kind), Tone: eventTone(e.Kind), Text: e.Text, Actor: e.Actor})
+	}
+	v.Alerts, v.AlertsMore = h.alertRows(i.Alerts, now)
+	return v
+}
+
+// standingRows has the incident's own clusters first. One of them that
+// nothing is known of is there with unknown figures.
+func standingRows(s page.SLO, hit []string) []standingRow {
+	standings := slices.Clone(s.Standings)
+	if s.Objective != "" {
+		for _, c := range hit {
+			if !slices.ContainsFunc(standings, func(st page.Standing) bool { return st.Cluster == c }) {
+				nan := math.NaN()
+				standings = append(standings, page.Standing{Cluster: c, ErrorRatio: nan, BurnRate: nan, BudgetLeft: nan})
+			}
+		}
+	}
+	var rows []standingRow
+	for _, st := range standings {
+		rows = append(rows, standingRow{
+			clusterRow: newClusterRow(st.Cluster, st.BudgetLeft),
+			Hit:        slices.Contains(hit, st.Cluster),
+			ErrorRatio: errorRatio(st.ErrorRatio),
+			Burn:       burnRate(st.BurnRate),
+			BurnTone:   burnTone(st.BurnRate),
+			Empty:      emptyIn(st, s.Window),
+		})
+	}
+	slices.SortStableFunc(rows, func(a, b standingRow) int {
+		return cmp.Or(-compareBool(a.Hit, b.Hit), cmp.Compare(a.Cluster, b.Cluster))
+	})
+	return rows
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// emptyIn says after how long the budget is spent when errors go on at the
+// rate of now: what is left, over the burn rate, of the window. Beyond a week
+// it says nothing.
+func emptyIn(st page.Standing, window string) string {
+	w, err := model.ParseDuration(window)
+	if err != nil || !known(st.BudgetLeft) || !known(st.BurnRate) || st.BudgetLeft <= 0 || st.BurnRate <= 1 {
+		return ""
+	}
+	left := st.BudgetLeft / st.BurnRate * float64(w)
+	if left > float64(7*24*time.Hour) {
+		return ""
+	}
+	return lasting(time.Duration(left))
+}
+
+func newEvidenceRow(e page.Evidence) evidenceRow {
+	row := evidenceRow{Source: e.Source, Problem: e.Problem, Link: link(e.Link)}
+	if e.Window > 0 {
+		row.Window = lasting(e.Window)
+	}
+	for _, p := range e.Patterns[:min(len(e.Patterns), maxPatterns)] {
+		row.Patterns = append(row.Patterns, newPatternRow(p))
+	}
+	return row
+}
+
+func newPatternRow(p page.LogPattern) patternRow {
+	row := patternRow{LogPattern: p, Counted: count(p.Count), Earlier: count(p.Before), Grew: p.Count > 2*p.Before}
+	if p.AtLeast {
+		row.Counted = "≥ " + row.Counted
+	}
+	switch ratio := float64(p.Count) / float64(max(p.Before, 1)); {
+	case p.Before <= 0:
+		row.Change = "new"
+	case ratio >= 10:
+		row.Change = fmt.Sprintf("×%.0f", ratio)
+	default:
+		row.Change = fmt.Sprintf("×%.1f", ratio)
+	}
+	return row
+}
+
+func eventTone(k alert.EventKind) tone {
+	switch k {
+	case alert.EventOpened, alert.EventRaised:
+		return bad
+	case alert.EventPageFailed, alert.EventStale:
+		return low
+	case alert.EventAlert, alert.EventEvidence:
+		return mute
+	case alert.EventPaged, alert.EventAcknowledged, alert.EventResolved:
+		return calm
+	}
+	return mute
+}
+
+func (h *Handler) alertRows(alerts []alert.Alert, now time.Time) (rows []alertRow, more int) {
+	if len(alerts) > maxAlerts {
+		alerts, more = alerts[:maxAlerts], len(alerts)-maxAlerts
+	}
+	for _, a := range alerts {
+		row := alertRow{
+			Name: a.Label(model.AlertNameLabel), State: string(a.State), Link: link(a.GeneratorURL),
+			Labels: labelRows(a.Labels), Annotations: labelRows(a.Annotations), Since: h.stamp(a.StartsAt, now),
+		}
+		if a.State != alert.Firing {
+			row.Ends = h.stamp(a.EndsAt, now)
+		}
+		rows = append(rows, row)
+	}
+	return rows, more
+}
+
+func labelRows(set model.LabelSet) (rows []labelRow) {
+	for name, value := range set {
+		if name != model.AlertNameLabel {
+			rows = append(rows, labelRow{string(name), string(value)})
+		}
+	}
+	slices.SortFunc(rows, func(a, b labelRow) int { return cmp.Compare(a.Name, b.Name) })
+	return rows
+}
