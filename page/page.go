@@ -52,7 +52,8 @@ type SLO struct {
 	Standings   []Standing `json:"standings,omitempty"`
 }
 
-// Standing is how an SLO stands in one cluster.
+// Standing is how an SLO stands in one cluster. A number that is unknown is
+// NaN.
 type Standing struct {
 	Cluster    string  `json:"cluster"`
 	ErrorRatio float64 `json:"error_ratio"` // of the last 5 minutes, 0 to 1
