@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/storage/remote"
 )
 
 // maxFrameBytes bounds one frame of a streamed answer. A Prometheus sends at
@@ -156,11 +155,11 @@ func (d *decoder) result(query int, result *prompb.QueryResult) error {
 		if err != nil {
 			return brokenError(err.Error())
 		}
-		one := remote.FromQueryResult(false, &prompb.QueryResult{Timeseries: []*prompb.TimeSeries{ts}})
-		if !one.Next() {
-			return brokenError("a series has labels that are not valid")
+		one, err := toSamples(set, ts)
+		if err != nil {
+			return err
 		}
-		d.out = append(d.out, rawSeries{query: query, labels: set, parts: []storage.Series{one.At()}})
+		d.out = append(d.out, rawSeries{query: query, labels: set, parts: []storage.Series{one}})
 	}
 	return nil
 }
