@@ -1,0 +1,3 @@
+package incident_test
+
+func crashChild(string) int { return 0 }

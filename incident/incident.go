@@ -1,0 +1,221 @@
+// Package incident turns alerts into incidents and sees to it that somebody
+// is told of each: it groups alerts, follows an incident through its life,
+// decides who is paged when, and delivers every page once.
+//
+// What it answers is on disk first, and what it sends is in the outbox first:
+// a crash loses nothing, and can repeat at most the pages whose sending it
+// interrupts. It does not know who is on call, how a channel works or how an
+// SLO stands: whoever builds an Engine passes that in.
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
+)
+
+// Errors of Get, Acknowledge and Resolve.
+var (
+	ErrNotFound = errors.New("no such incident")
+	ErrResolved = errors.New("the incident is resolved already")
+	ErrActor    = errors.New("whoever acts must be named, in at most 200 bytes of UTF-8")
+)
+
+// Responders says who is to be told of an incident. Its answers come from
+// memory: it is asked inside transactions.
+type Responders interface {
+	// Contacts returns the ways to reach who is on call for the incident at an
+	// instant, best first.
+	Contacts(at time.Time, inc alert.Incident) []page.Contact
+	// WorkingTime returns at when it is within the working hours of who is on
+	// call for the incident, else when they next begin.
+	WorkingTime(at time.Time, inc alert.Incident) time.Time
+}
+
+// Sender sends a page through the channel that its contact names. It must be
+// safe for concurrent use and heed its context. Its error may be a
+// *page.SendError, which says whether to try again.
+type Sender interface {
+	Send(ctx context.Context, p page.Page) error
+}
+
+// Evidence finds out why an incident may have happened. When ctx ends it
+// returns what it has, and names the sources that it still waits for.
+type Evidence interface {
+	Collect(ctx context.Context, inc alert.Incident) []page.Evidence
+}
+
+// Facts knows the SLO that an incident is about, and how it stands.
+type Facts interface {
+	SLO(ctx context.Context, inc alert.Incident) page.SLO
+}
+
+// Config is what an Engine is made of. Store, Responders, Sender and Logger
+// are required.
+type Config struct {
+	Store      Store
+	Responders Responders
+	Sender     Sender
+	Evidence   Evidence                      // nil: pages carry none
+	Facts      Facts                         // nil: pages say nothing of the SLO
+	Normalize  func(alert.Alert) alert.Alert // of each alert before all else; nil: as it is
+	Link       func(incident int64) string   // to the incident's page; nil: none
+
+	EvidenceWait time.Duration // how long the first page waits for evidence at most; 0 is 3 s, below 0 not at all
+	EvidenceTime time.Duration // how long evidence that was late is looked for after the page; 0 is 30 s
+	SendTimeout  time.Duration // of one try; 0 is 20 s
+	StopTimeout  time.Duration // how long Run waits for sends in flight when it ends; 0 is 10 s
+	PerChannel   int           // sends at once through one channel; 0 is 8
+	Retry        RetryPolicy
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept and shown nowhere
+}
+
+func (c *Config) defaults() error {
+	if c.Store == nil || c.Responders == nil || c.Sender == nil || c.Logger == nil {
+		return errors.New("incident engine: store, responders, sender and logger are required")
+	}
+	if c.Normalize == nil {
+		c.Normalize = func(a alert.Alert) alert.Alert { return a }
+	}
+	if c.Link == nil {
+		c.Link = func(int64) string { return "" }
+	}
+	setDefault(&c.EvidenceWait, 3*time.Second)
+	setDefault(&c.EvidenceTime, 30*time.Second)
+	setDefault(&c.SendTimeout, 20*time.Second)
+	setDefault(&c.StopTimeout, 10*time.Second)
+	setDefault(&c.PerChannel, 8)
+	c.Retry.defaults()
+	return nil
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// Engine receives alerts and pages people. Its methods are safe for
+// concurrent use.
+type Engine struct {
+	c       Config
+	metrics *metrics
+	flights singleflight.Group // gathers evidence, once an incident
+	slots   slots
+
+	escalate chan struct{} // wakes the escalation
+	deliver  chan struct{} // wakes the delivery
+	work     sync.WaitGroup
+}
+
+// New returns an engine that receives alerts at once, and pages people while
+// Run runs.
+func New(c Config) (*Engine, error) {
+	if err := c.defaults(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("incident engine: %w", err)
+	}
+	return &Engine{
+		c: c, metrics: m,
+		slots:    newSlots(c.PerChannel),
+		escalate: make(chan struct{}, 1),
+		deliver:  make(chan struct{}, 1),
+	}, nil
+}
+
+// now is cut to what the store keeps.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it is about to wake already
+	}
+}
+
+// List returns the incidents that are not resolved, or all of them (the
+// newest 1,000), newest first.
+func (e *Engine) List(ctx context.Context, all bool) (list []alert.Incident, err error) {
+	err = e.c.Store.View(ctx, func(tx Tx) error {
+		list, err = tx.ListIncidents(all, 1000)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list incidents: %w", err)
+	}
+	return list, nil
+}
+
+// Acknowledge notes that actor looks after the incident: nobody is paged for
+// it again, unless its level rises. Of several, the first stays noted. The
+// error is ErrNotFound, ErrResolved or ErrActor (wrapped), or the store's.
+func (e *Engine) Acknowledge(ctx context.Context, id int64, actor string) (alert.Incident, error) {
+	inc, err := e.act(ctx, id, actor, acknowledge)
+	if err != nil {
+		return alert.Incident{}, fmt.Errorf("acknowledge incident %d: %w", id, err)
+	}
+	return inc, nil
+}
+
+// Resolve ends the incident by actor's word, and tells those who were paged.
+// Alerts of it that go on firing open no new incident: one must have started
+// after this to do so. To resolve a resolved incident changes nothing. The
+// error is ErrNotFound or ErrActor (wrapped), or the store's.
+func (e *Engine) Resolve(ctx context.Context, id int64, actor string) (alert.Incident, error) {
+	inc, err := e.act(ctx, id, actor, func(tx Tx, inc *alert.Incident, actor string, at time.Time) error {
+		if inc.Status == alert.Closed {
+			return nil
+		}
+		return e.closeIncident(tx, inc, actor, at)
+	})
+	if err != nil {
+		return alert.Incident{}, fmt.Errorf("resolve incident %d: %w", id, err)
+	}
+	return inc, nil
+}
+
+// act does something to an incident by somebody's order.
+func (e *Engine) act(ctx context.Context, id int64, actor string, do func(Tx, *alert.Incident, string, time.Time) error) (inc alert.Incident, err error) {
+	if actor == "" || len(actor) > 200 || !utf8.ValidString(actor) {
+		return inc, ErrActor
+	}
+	err = e.c.Store.Update(ctx, func(tx Tx) (err error) {
+		if inc, err = get(tx, id); err != nil {
+			return err
+		}
+		if err = do(tx, &inc, actor, now()); err != nil {
+			return err
+		}
+		return tx.SaveIncident(inc)
+	})
+	if err == nil {
+		e.c.Logger.InfoContext(ctx, "incident changed by hand", "incident", id, "status", inc.Status, "actor", actor)
+		wake(e.escalate)
+		wake(e.deliver)
+	}
+	return inc, err
+}
+
+func get(tx Tx, id int64) (alert.Incident, error) {
+	inc, ok, err := tx.Incident(id)
+	if err == nil && !ok {
+		err = ErrNotFound
+	}
+	return inc, err
+}

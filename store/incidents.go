@@ -1,0 +1,192 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
+)
+
+const incidentColumns = `id, key, service, slo, title, level, status, stale, since, opened_at,
+	acked_at, acked_by, resolved_at, resolved_by, round, next_page_at`
+
+func scanIncident(r scanner, i *alert.Incident) error {
+	var stale int
+	err := r.Scan(&i.ID, &i.Key, &i.Service, &i.SLO, &i.Title, &i.Level, &i.Status, &stale, instant{&i.Since}, instant{&i.OpenedAt},
+		instant{&i.AckedAt}, &i.AckedBy, instant{&i.ResolvedAt}, &i.ResolvedBy, &i.Round, instant{&i.NextPageAt})
+	i.Stale = stale != 0
+	return err
+}
+
+// incidentValues are the columns without the ID.
+func incidentValues(i alert.Incident) []any {
+	stale := 0
+	if i.Stale {
+		stale = 1
+	}
+	return []any{
+		i.Key, i.Service, i.SLO, i.Title, int64(i.Level), string(i.Status), stale, millis(i.Since), millis(i.OpenedAt),
+		millis(i.AckedAt), i.AckedBy, millis(i.ResolvedAt), i.ResolvedBy, i.Round, millis(i.NextPageAt),
+	}
+}
+
+// Incident returns the incident with its alerts, and whether there is one.
+func (t *Tx) Incident(id int64) (alert.Incident, bool, error) {
+	found, err := collect(t, scanIncident, "SELECT "+incidentColumns+" FROM incidents WHERE id = ?", id)
+	if err != nil || len(found) == 0 {
+		return alert.Incident{}, false, err
+	}
+	found, err = t.withAlerts(found)
+	if err != nil {
+		return alert.Incident{}, false, err
+	}
+	return found[0], true, nil
+}
+
+// withAlerts adds their alerts to the incidents, in the order they came.
+func (t *Tx) withAlerts(incidents []alert.Incident) ([]alert.Incident, error) {
+	at := make(map[int64]int, len(incidents))
+	ids := make([]int64, len(incidents))
+	for i, inc := range incidents {
+		at[inc.ID], ids[i] = i, inc.ID
+	}
+	alerts, err := among(ids, "SELECT "+alertColumns+" FROM alerts WHERE incident_id IN (%s) ORDER BY id",
+		func(query string, values []any) ([]alert.Alert, error) {
+			return collect(t, scanAlert, query, values...)
+		})
+	for _, a := range alerts {
+		inc := &incidents[at[a.IncidentID]]
+		inc.Alerts = append(inc.Alerts, a)
+	}
+	return incidents, err
+}
+
+// ListIncidents returns up to limit incidents with their alerts, newest
+// first; without all, only those that are not resolved.
+func (t *Tx) ListIncidents(all bool, limit int) ([]alert.Incident, error) {
+	where := "WHERE status <> 'resolved'"
+	if all {
+		where = ""
+	}
+	found, err := collect(t, scanIncident, "SELECT "+incidentColumns+" FROM incidents "+where+" ORDER BY id DESC LIMIT ?", limit)
+	if err != nil {
+		return nil, err
+	}
+	return t.withAlerts(found)
+}
+
+// IncidentsByID returns those that there are, without alerts.
+func (t *Tx) IncidentsByID(ids []int64) ([]alert.Incident, error) {
+	return among(ids, "SELECT "+incidentColumns+" FROM incidents WHERE id IN (%s)",
+		func(query string, values []any) ([]alert.Incident, error) {
+			return collect(t, scanIncident, query, values...)
+		})
+}
+
+// UnresolvedIncidents returns the incidents of the keys that are not
+// resolved, without alerts: at most one a key.
+func (t *Tx) UnresolvedIncidents(keys []string) ([]alert.Incident, error) {
+	return among(keys, "SELECT "+incidentColumns+" FROM incidents WHERE status <> 'resolved' AND key IN (%s)",
+		func(query string, values []any) ([]alert.Incident, error) {
+			return collect(t, scanIncident, query, values...)
+		})
+}
+
+// DueIncidents returns up to limit incidents whose next page is due at or
+// before at, most urgent first, with their alerts.
+func (t *Tx) DueIncidents(at time.Time, limit int) ([]alert.Incident, error) {
+	found, err := collect(t, scanIncident, "SELECT "+incidentColumns+` FROM incidents
+		WHERE next_page_at > 0 AND next_page_at <= ? ORDER BY level, next_page_at, id LIMIT ?`, millis(at), limit)
+	if err != nil {
+		return nil, err
+	}
+	return t.withAlerts(found)
+}
+
+// AddIncident keeps a new incident, without its alerts, and returns its ID.
+func (t *Tx) AddIncident(inc alert.Incident) (int64, error) {
+	id, _, err := first(t, scanID, `INSERT INTO incidents (key, service, slo, title, level, status, stale, since, opened_at,
+		acked_at, acked_by, resolved_at, resolved_by, round, next_page_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, incidentValues(inc)...)
+	if err != nil {
+		return 0, fmt.Errorf("add incident %q: %w", inc.Key, err)
+	}
+	return id, nil
+}
+
+// SaveIncident keeps all of the incident but its alerts.
+func (t *Tx) SaveIncident(inc alert.Incident) error {
+	err := t.exec(`UPDATE incidents SET key = ?, service = ?, slo = ?, title = ?, level = ?, status = ?, stale = ?, since = ?, opened_at = ?,
+		acked_at = ?, acked_by = ?, resolved_at = ?, resolved_by = ?, round = ?, next_page_at = ? WHERE id = ?`,
+		append(incidentValues(inc), inc.ID)...)
+	if err != nil {
+		return fmt.Errorf("save incident %d: %w", inc.ID, err)
+	}
+	return nil
+}
+
+// CountIncidents returns how many unresolved incidents there are of each level.
+func (t *Tx) CountIncidents() (map[alert.Level]int, error) {
+	counts := map[alert.Level]int{}
+	_, err := collect(t, func(r scanner, l *alert.Level) error {
+		var n int
+		err := r.Scan(l, &n)
+		counts[*l] = n
+		return err
+	}, "SELECT level, COUNT(*) FROM incidents WHERE status <> 'resolved' GROUP BY level")
+	return counts, err
+}
+
+// NextDue returns the earliest time at which an incident's page or an alert's
+// end is due, the zero time when none is.
+func (t *Tx) NextDue() (time.Time, error) {
+	due, err := collect(t, scanTime, `SELECT MIN(next_page_at) FROM incidents WHERE next_page_at > 0
+		UNION ALL SELECT MIN(ends_at) FROM alerts WHERE state = 'firing'`)
+	var next time.Time
+	for _, at := range due {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next, err
+}
+
+// AddEvents adds to the incident's story.
+func (t *Tx) AddEvents(incident int64, events ...alert.Event) error {
+	for _, e := range events {
+		err := t.exec("INSERT INTO events (incident_id, at, kind, actor, text) VALUES (?, ?, ?, ?, ?)",
+			incident, millis(e.At), string(e.Kind), e.Actor, e.Text)
+		if err != nil {
+			return fmt.Errorf("add event to incident %d: %w", incident, err)
+		}
+	}
+	return nil
+}
+
+// Events returns the incident's story in the order it was added.
+func (t *Tx) Events(incident int64) ([]alert.Event, error) {
+	return collect(t, func(r scanner, e *alert.Event) error {
+		return r.Scan(instant{&e.At}, &e.Kind, &e.Actor, &e.Text)
+	}, "SELECT at, kind, actor, text FROM events WHERE incident_id = ? ORDER BY id", incident)
+}
+
+// SaveEvidence keeps what was found of the incident, in the place of what was
+// found before.
+func (t *Tx) SaveEvidence(incident int64, found []page.Evidence) error {
+	if found == nil {
+		found = []page.Evidence{} // looked for, and nothing found
+	}
+	text, err := asJSON(found)
+	if err != nil {
+		return fmt.Errorf("save evidence of incident %d: %w", incident, err)
+	}
+	return t.exec("UPDATE incidents SET evidence = ? WHERE id = ?", text, incident)
+}
+
+// Evidence returns what was found of the incident, and whether anybody looked.
+func (t *Tx) Evidence(incident int64) (found []page.Evidence, looked bool, err error) {
+	return first(t, func(r scanner, found *[]page.Evidence) error {
+		return r.Scan(document{found})
+	}, "SELECT evidence FROM incidents WHERE id = ? AND evidence IS NOT NULL", incident)
+}

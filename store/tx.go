@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Tx is the store within one transaction. It lives no longer than the
+// function that it was passed to.
+type Tx struct {
+	ctx context.Context
+	s   *session
+}
+
+func (t *Tx) exec(query string, args ...any) error { return t.s.exec(t.ctx, query, args...) }
+
+// scanner is a row, or one of several.
+type scanner interface{ Scan(dest ...any) error }
+
+// collect returns what scan reads from each row of the query's answer.
+func collect[T any](t *Tx, scan func(scanner, *T) error, query string, args ...any) ([]T, error) {
+	st, err := t.s.prepare(t.ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := st.QueryContext(t.ctx, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", verb(query), err)
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var one T
+		if err := scan(rows, &one); err != nil {
+			return nil, fmt.Errorf("%s: read row: %w", verb(query), err)
+		}
+		all = append(all, one)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", verb(query), err)
+	}
+	return all, nil
+}
+
+// first returns the first row of the answer, and whether there is one.
+func first[T any](t *Tx, scan func(scanner, *T) error, query string, args ...any) (one T, ok bool, err error) {
+	all, err := collect(t, scan, query, args...)
+	if err != nil || len(all) == 0 {
+		return one, false, err
+	}
+	return all[0], true, nil
+}
+
+// chunk is how many values go into one IN (…).
+const chunk = 64
+
+var placeholders = strings.TrimSuffix(strings.Repeat("?, ", chunk), ", ")
+
+// among runs query, which has one %s for the values of an IN, over all
+// values, as many at a time as one statement takes. args go before them.
+func among[K, T any](values []K, query string, run func(query string, values []any) ([]T, error)) ([]T, error) {
+	query = fmt.Sprintf(query, placeholders)
+	var all []T
+	for len(values) > 0 {
+		part := values[:min(chunk, len(values))]
+		values = values[len(part):]
+		args := make([]any, chunk) // short parts repeat their last value: one statement serves all
+		for i := range args {
+			args[i] = part[min(i, len(part)-1)]
+		}
+		some, err := run(query, args)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// instant scans milliseconds into a time.
+type instant struct{ to *time.Time }
+
+func (i instant) Scan(v any) error {
+	ms, ok := v.(int64)
+	if !ok && v != nil {
+		return fmt.Errorf("time is a %T", v)
+	}
+	*i.to = fromMillis(ms)
+	return nil
+}
+
+// document scans JSON into a value; NULL leaves it as it is.
+type document struct{ to any }
+
+func (d document) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(v), d.to)
+	case []byte:
+		return json.Unmarshal(v, d.to)
+	}
+	return fmt.Errorf("document is a %T", v)
+}
+
+func asJSON(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+func scanString(r scanner, s *string) error { return r.Scan(s) }
+
+func scanID(r scanner, id *int64) error { return r.Scan(id) }
+
+func scanTime(r scanner, t *time.Time) error { return r.Scan(instant{t}) }
+
+var (
+	_ sql.Scanner = instant{}
+	_ sql.Scanner = document{}
+)

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// maxBatch bounds the updates that share one commit.
+const maxBatch = 256
+
+// writer runs updates one after another, in transactions that it syncs once
+// for all updates that were waiting.
+type writer struct {
+	session *session
+	ctx     context.Context // of the statements: a caller that leaves must not break the others' transaction
+	queue   chan *update
+	done    chan struct{} // closed when the last update is answered
+
+	mu      sync.RWMutex // held while sending to queue
+	stopped bool
+}
+
+type update struct {
+	ctx    context.Context
+	f      func(*Tx) error
+	err    error
+	answer chan error
+}
+
+func startWriter(ctx context.Context, s *session) *writer {
+	w := &writer{session: s, ctx: context.WithoutCancel(ctx), queue: make(chan *update, maxBatch), done: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+func (w *writer) do(ctx context.Context, f func(*Tx) error) error {
+	u := &update{ctx: ctx, f: f, answer: make(chan error, 1)}
+	if err := w.enqueue(u); err != nil {
+		return err
+	}
+	return <-u.answer
+}
+
+func (w *writer) enqueue(u *update) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.stopped {
+		return ErrClosed
+	}
+	select {
+	case w.queue <- u:
+		return nil
+	case <-u.ctx.Done():
+		return fmt.Errorf("write to store: %w", u.ctx.Err())
+	}
+}
+
+// stop refuses further updates and returns when those accepted are answered.
+func (w *writer) stop() {
+	w.mu.Lock()
+	if !w.stopped {
+		w.stopped = true
+		close(w.queue)
+	}
+	w.mu.Unlock()
+	<-w.done
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	for first := range w.queue {
+		batch := w.gather(first)
+		err := w.commit(batch)
+		for _, u := range batch {
+			if u.err == nil && err != nil {
+				u.err = fmt.Errorf("write to store: %w", err)
+			}
+			u.answer <- u.err
+		}
+	}
+}
+
+// gather returns first and what else is waiting.
+func (w *writer) gather(first *update) []*update {
+	batch := []*update{first}
+	for len(batch) < maxBatch {
+		select {
+		case u, ok := <-w.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, u)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit runs the batch in one transaction. Its error is that of the whole
+// transaction; an update's own error undoes that update alone.
+func (w *writer) commit(batch []*update) (err error) {
+	if err := w.session.begin(w.ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.session.rollback(w.ctx))
+		}
+	}()
+	for _, u := range batch {
+		if err := w.apply(u); err != nil {
+			return err
+		}
+	}
+	return w.session.commit(w.ctx)
+}
+
+func (w *writer) apply(u *update) error {
+	if u.err = u.ctx.Err(); u.err != nil {
+		return nil
+	}
+	if err := w.session.exec(w.ctx, "SAVEPOINT op"); err != nil {
+		return err
+	}
+	if u.err = u.f(&Tx{ctx: w.ctx, s: w.session}); u.err != nil {
+		if err := w.session.exec(w.ctx, "ROLLBACK TO op"); err != nil {
+			return errors.Join(u.err, err)
+		}
+	}
+	return w.session.exec(w.ctx, "RELEASE op")
+}
