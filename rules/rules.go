@@ -1,0 +1,136 @@
+// Package rules compiles SLOs to Prometheus recording and alerting rules. It
+// neither reads SLO files nor evaluates rules. What every rule computes, and
+// why, is in docs/rules.md.
+package rules
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/midwatch-slo/midwatch/slo"
+)
+
+// Options say how the rules will be evaluated.
+type Options struct {
+	Interval       time.Duration // of evaluation: 30s by default, divides 5m, 5s to 1m
+	ScrapeInterval time.Duration // of the counters: 15s by default, 1s to 1m
+	// CatchUp adds rules that read raw counters over whole windows, for SLOs
+	// whose recorded history does not fill them yet. They cost what rules
+	// without recorded windows cost.
+	CatchUp bool
+}
+
+func (o *Options) defaults() error {
+	o.Interval = cmp.Or(o.Interval, 30*time.Second)
+	o.ScrapeInterval = cmp.Or(o.ScrapeInterval, 15*time.Second)
+	switch {
+	case o.Interval < 5*time.Second || o.Interval > time.Minute:
+		return fmt.Errorf("interval %s is not between 5s and 1m", o.Interval)
+	case o.Interval%time.Second != 0 || edge%o.Interval != 0:
+		return fmt.Errorf("interval %s does not divide 5m, as 10s, 15s, 20s, 30s and 1m do", o.Interval)
+	case o.ScrapeInterval < time.Second || o.ScrapeInterval > time.Minute:
+		return fmt.Errorf("scrape interval %s is not between 1s and 1m", o.ScrapeInterval)
+	case o.ScrapeInterval%time.Millisecond != 0:
+		return fmt.Errorf("scrape interval %s is not a whole number of milliseconds", o.ScrapeInterval)
+	}
+	return nil
+}
+
+// Set is rules as files of groups, all in an order in which each rule comes
+// after those that it reads, but where a series reads its own past.
+type Set struct {
+	Files []File
+}
+
+// File is one rule file.
+type File struct {
+	Name   string // such as midwatch-windows.yaml
+	Groups []rulefmt.RuleGroup
+}
+
+// Groups returns the groups of all files, in their order.
+func (s Set) Groups() []rulefmt.RuleGroup {
+	var out []rulefmt.RuleGroup
+	for _, f := range s.Files {
+		out = append(out, f.Groups...)
+	}
+	return out
+}
+
+// Compile returns the rules for SLOs: for each its event series and its
+// parameters, and a number of rules that is the same however many SLOs there
+// are, but for one group for each distinct window. It refuses options out of
+// range and SLOs that slo.Load would not return.
+func Compile(slos []slo.SLO, o Options) (Set, error) {
+	if err := o.defaults(); err != nil {
+		return Set{}, fmt.Errorf("compile: %w", err)
+	}
+	slos = slices.SortedStableFunc(slices.Values(slos), func(a, b slo.SLO) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name))
+	})
+	c := compiler{o: o, burst: burst(o)}
+	var errs []error
+	for i, s := range slos {
+		if i > 0 && slos[i-1].ID() == s.ID() {
+			errs = append(errs, fmt.Errorf("compile %s: given twice", s.ID()))
+			continue
+		}
+		errs = append(errs, c.slo(s))
+	}
+	c.fixed(slos)
+	errs = append(errs, c.errs...)
+	if err := errors.Join(errs...); err != nil {
+		return Set{}, err
+	}
+	return Set{Files: c.files}, nil
+}
+
+// compiler gathers files and what went wrong.
+type compiler struct {
+	o     Options
+	burst time.Duration // see burst
+	files []File
+	errs  []error
+}
+
+// file returns the file of that name, the last one or a new one.
+func (c *compiler) file(name string) *File {
+	if n := len(c.files); n > 0 && c.files[n-1].Name == name {
+		return &c.files[n-1]
+	}
+	c.files = append(c.files, File{Name: name})
+	return &c.files[len(c.files)-1]
+}
+
+// group returns a group with the rules that are not nil.
+func group(name string, every time.Duration, rules ...rulefmt.Rule) rulefmt.RuleGroup {
+	return rulefmt.RuleGroup{Name: prefix + name, Interval: model.Duration(every), Rules: rules}
+}
+
+// prefix begins the name of every group and file.
+const prefix = "midwatch-"
+
+// record returns a recording rule.
+func (c *compiler) record(name string, e parser.Expr, labels map[string]string) rulefmt.Rule {
+	return rulefmt.Rule{Record: name, Expr: c.print(name, e), Labels: labels}
+}
+
+func (c *compiler) print(name string, e parser.Expr) string {
+	text, err := print(e)
+	if err != nil {
+		c.errs = append(c.errs, fmt.Errorf("compile %s: %w", name, err))
+	}
+	return text
+}
+
+// slow is the interval of what need not follow at once. It is below the five
+// minutes that Prometheus looks back for an instant, with room for a missed
+// evaluation.
+const slow = 2 * time.Minute
