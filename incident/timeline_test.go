@@ -40,10 +40,11 @@ type timeline struct {
 	actions []action
 	wants   []want
 
-	engine *incident.Engine
-	begun  time.Time
-	mu     sync.Mutex
-	sent   []sentPage
+	engine   *incident.Engine
+	registry *prometheus.Registry
+	begun    time.Time
+	mu       sync.Mutex
+	sent     []sentPage
 }
 
 type action struct {
@@ -196,8 +197,12 @@ func (s *timeline) Run(until At) {
 
 func (s *timeline) start(t *testing.T, l ledger) {
 	c := s.config
-	c.Store, c.Responders, c.Sender, c.Logger = l, s.rota, s, discard()
-	c.Registerer = prometheus.NewPedanticRegistry()
+	c.Store, c.Responders, c.Logger = l, s.rota, discard()
+	if c.Sender == nil {
+		c.Sender = s
+	}
+	s.registry = prometheus.NewPedanticRegistry()
+	c.Registerer = s.registry
 	var err error
 	if s.engine, err = incident.New(c); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,357 @@
+package incident_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/incident"
+	"github.com/midwatch-slo/midwatch/page"
+)
+
+const seconds = At(1) / 60
+
+// down returns a provider's answers: an error through one channel until a time.
+func down(channel string, err error, begun *timeline, until At) func(page.Page, int) error {
+	return func(p page.Page, _ int) error {
+		if p.To.Channel == channel && time.Since(begun.begun) < until.duration() {
+			return err
+		}
+		return nil
+	}
+}
+
+func TestTemporaryErrorsAreTriedAgain(t *testing.T) {
+	s := newTimeline(t)
+	s.fail = down("wecom", &page.SendError{Channel: "wecom", Code: "-1", Temporary: true, Err: errors.New("busy")}, s, 1+30*seconds)
+	s.Push(1, burning(availability, alert.P1, "hangzhou"))
+	s.Want(Between(1, 1.01), "opened zhang/email #1")
+	// Pauses of at most 1, 2, 4, 8, 16 s: the sixth try is at most 31 s after the first, and the seventh 32 s after it.
+	s.Want(Between(1+30*seconds, 1+64*seconds), "opened zhang/wecom #1")
+	s.Acknowledge(3, 1)
+	s.Run(10)
+}
+
+func TestTheProviderSaysWhenToComeBack(t *testing.T) {
+	s := newTimeline(t)
+	limit := &page.SendError{Channel: "wecom", Code: "45009", Temporary: true, RetryAfter: 90 * time.Second, Err: errors.New("limit")}
+	s.fail = down("wecom", limit, s, 1+1*seconds)
+	s.Push(1, burning(availability, alert.P2, "hangzhou"))
+	s.Want(Between(2.5, 2.51), "opened zhang/wecom #1")
+	s.Acknowledge(3, 1)
+	s.Run(4)
+}
+
+func TestADeadPageIsToldAndTheNextRoundComes(t *testing.T) {
+	s := newTimeline(t)
+	s.fail = func(p page.Page, _ int) error {
+		if p.Kind == page.Opened {
+			return &page.SendError{Channel: p.To.Channel, Code: "81013", Err: errors.New("no such user")}
+		}
+		return nil
+	}
+	s.Push(1, burning(availability, alert.P1, "hangzhou"))
+	s.Do(2, "story", func(ctx context.Context, e *incident.Engine) error {
+		story, err := e.Get(ctx, 1)
+		var failed []string
+		for _, e := range story.Events {
+			if e.Kind == alert.EventPageFailed {
+				failed = append(failed, e.Text)
+			}
+		}
+		slices.Sort(failed)
+		want := []string{
+			"no page to zhang by email after 1 tries: send by email: 81013: no such user",
+			"no page to zhang by wecom after 1 tries: send by wecom: 81013: no such user",
+		}
+		if diff := cmp.Diff(want, failed); diff != "" {
+			t.Error(diff)
+		}
+		return err
+	})
+	s.Want(Between(6, 6.01), "again zhang/wecom #1", "again zhang/email #1")
+	s.Acknowledge(7, 1)
+	s.Run(10)
+}
+
+func TestAfterAnOutageOnlyTheLatestPageComes(t *testing.T) {
+	s := newTimeline(t)
+	s.fail = down("wecom", errors.New("connection refused"), s, 17.5)
+	s.Keep(Between(1, 19), burning(availability, alert.P2, "hangzhou"))
+	s.Want(Between(17.5, 18.6), "again zhang/wecom #1") // the first of minute 1 gave way in minute 16
+	s.Acknowledge(19, 1)
+	s.Run(40)
+}
+
+func TestAnAcknowledgedPageIsNotTriedAgain(t *testing.T) {
+	s := newTimeline(t)
+	s.fail = down("wecom", errors.New("connection refused"), s, 3)
+	s.Push(1, burning(availability, alert.P1, "hangzhou"))
+	s.Want(Between(1, 1.01), "opened zhang/email #1")
+	s.Acknowledge(2, 1)
+	s.Run(10)
+}
+
+// stall makes sends through one channel take until their context ends.
+type stall struct {
+	*timeline
+	channel string
+}
+
+func (s stall) Send(ctx context.Context, p page.Page) error {
+	if p.To.Channel == s.channel {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return s.timeline.Send(ctx, p)
+}
+
+func TestOneSlowProviderDelaysNobodyElse(t *testing.T) {
+	s := newTimeline(t)
+	s.config.Sender = stall{s, "wecom"}
+	for i := range 30 {
+		slo := availability + string(rune('a'+i))
+		s.Push(1, burning(slo, alert.P1, "hangzhou"))
+	}
+	s.Do(1+2*seconds, "count", func(context.Context, *incident.Engine) error {
+		if got := len(s.pages("opened zhang/email")); got != 30 {
+			t.Errorf("%d pages by email within 2 s, want 30", got)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sent = nil
+		return nil
+	})
+	s.Run(2)
+}
+
+// detective is evidence that takes a time to find.
+type detective struct {
+	takes time.Duration
+	stays bool // it does not heed its context
+	asked atomic.Int32
+}
+
+func (d *detective) Collect(ctx context.Context, _ alert.Incident) []page.Evidence {
+	d.asked.Add(1)
+	found := time.NewTimer(d.takes)
+	defer found.Stop()
+	done := ctx.Done()
+	if d.stays {
+		done = nil
+	}
+	select {
+	case <-found.C:
+		return []page.Evidence{{Source: "logs", Patterns: []page.LogPattern{{Template: "pool exhausted", Count: 7}}}}
+	case <-done:
+		return []page.Evidence{{Source: "logs", Problem: "Loki did not answer in time"}}
+	}
+}
+
+func (d *detective) SLO(context.Context, alert.Incident) page.SLO {
+	return page.SLO{Objective: "99.95"}
+}
+
+func TestThePageWaitsForEvidence(t *testing.T) {
+	pattern := []page.Evidence{{Source: "logs", Patterns: []page.LogPattern{{Template: "pool exhausted", Count: 7}}}}
+	for name, c := range map[string]struct {
+		detective      *detective
+		paged          Window // after the push
+		page, incident []page.Evidence
+		asked          int32
+	}{
+		"quick":    {&detective{takes: time.Second}, Between(1*seconds, 1.1*seconds), pattern, pattern, 1},
+		"slow":     {&detective{takes: 8 * time.Second}, Between(2.6*seconds, 3.1*seconds), []page.Evidence{{Source: "logs", Problem: "Loki did not answer in time"}}, pattern, 2},
+		"stubborn": {&detective{takes: 8 * time.Second, stays: true}, Between(2.9*seconds, 3.1*seconds), []page.Evidence{{Source: "evidence", Problem: "no answer within 3s"}}, pattern, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimeline(t)
+			s.config.Evidence, s.config.Facts = c.detective, c.detective
+			s.config.Link = func(int64) string { return "http://midwatch/incidents/1" }
+			s.Push(1, burning(availability, alert.P1, "hangzhou"))
+			s.Want(Between(1+c.paged.from, 1+c.paged.to), "opened zhang/wecom #1", "opened zhang/email #1")
+			s.Acknowledge(2, 1)
+			s.Do(3, "story", func(ctx context.Context, e *incident.Engine) error {
+				story, err := e.Get(ctx, 1)
+				if diff := cmp.Diff(c.incident, story.Evidence); diff != "" {
+					t.Error(diff)
+				}
+				return err
+			})
+			s.Run(4)
+			for _, p := range s.pages("opened") {
+				if diff := cmp.Diff(c.page, p.Evidence); diff != "" {
+					t.Error(diff)
+				}
+				if p.SLO.Objective != "99.95" || p.Link != "http://midwatch/incidents/1" || len(p.Incident.Alerts) != 1 || p.Attempt != 1 {
+					t.Errorf("page is not complete: %+v", p)
+				}
+			}
+			if got := c.detective.asked.Load(); got != c.asked {
+				t.Errorf("asked %d times, want %d", got, c.asked)
+			}
+		})
+	}
+}
+
+func TestWhatResolvesWhileItsPageWaitsPagesNobody(t *testing.T) {
+	s := newTimeline(t)
+	s.config.Evidence = &detective{takes: 2 * time.Second}
+	a := burning(availability, alert.P1, "hangzhou")
+	s.Push(1, a)
+	s.Push(1+1*seconds, over(a))
+	s.Run(10)
+}
+
+// slow takes a second to send.
+type slow struct{ *timeline }
+
+func (s slow) Send(ctx context.Context, p page.Page) error {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	return s.timeline.Send(ctx, p)
+}
+
+func TestWhoIsToldWhileItResolvesIsToldOfTheEndToo(t *testing.T) {
+	s := newTimeline(t)
+	s.config.Sender = slow{s}
+	a := burning(availability, alert.P2, "hangzhou")
+	s.Push(1, a)
+	s.Push(1+0.5*seconds, over(a))
+	s.Want(Between(1, 1.1), "opened zhang/wecom #1") // began before
+	s.Want(Between(1, 1.1), "resolved zhang/wecom #1")
+	s.Run(10)
+}
+
+func TestAStopFinishesWhatIsBeingSent(t *testing.T) {
+	s := newTimeline(t)
+	s.config.Sender = slow{s}
+	s.Push(1, burning(availability, alert.P2, "hangzhou"))
+	s.Want(Between(1, 1.1), "opened zhang/wecom #1")
+	s.Run(1 + 0.5*seconds)
+}
+
+func TestARestartPagesWhatTheLastLifeOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := openLedger(t)
+		s := newTimeline(t)
+		s.begun = time.Now()
+		s.start(t, l)
+		if err := s.push(t.Context(), 0, []alert.Alert{burning(availability, alert.P2, "hangzhou")}); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.sent) != 0 {
+			t.Fatal("sent before it runs")
+		}
+		s.start(t, l) // another engine on the same store
+		ctx, stop := context.WithTimeout(t.Context(), 16*time.Minute)
+		defer stop()
+		if err := s.engine.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		var texts []string
+		for _, p := range s.sent {
+			texts = append(texts, p.text)
+		}
+		if diff := cmp.Diff([]string{"opened zhang/wecom #1", "again zhang/wecom #1"}, texts); diff != "" {
+			t.Error(diff)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Alerts of many senders at once, while others read and act: every incident
+// is opened once and paged once. It means most under the race detector.
+func TestConcurrentSenders(t *testing.T) {
+	l := openLedger(t)
+	s := newTimeline(t)
+	s.begun = time.Now()
+	s.start(t, l)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.engine.Run(ctx) }()
+	var senders sync.WaitGroup
+	for range 4 {
+		senders.Go(func() {
+			for i := range 25 {
+				a := burning(availability+string(rune('a'+i)), alert.P2, "hangzhou")
+				if err := s.push(ctx, 0, []alert.Alert{a}); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.engine.List(ctx, true); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	senders.Wait()
+	poll(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.sent) >= 25 })
+	list, err := s.engine.List(ctx, false)
+	if err != nil || len(list) != 25 {
+		t.Errorf("%d incidents, %v", len(list), err)
+	}
+	for _, inc := range list {
+		if _, err := s.engine.Acknowledge(ctx, inc.ID, "zhang"); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	if err := errors.Join(<-done, l.Close()); err != nil {
+		t.Error(err)
+	}
+	if len(s.sent) != 25 {
+		t.Errorf("%d pages, want 25", len(s.sent))
+	}
+}
+
+func poll(t *testing.T, until func() bool) {
+	t.Helper()
+	deadline, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for !until() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it does not come")
+		}
+	}
+}
+
+func TestMetricsAreNamedWell(t *testing.T) {
+	l := openLedger(t)
+	defer l.Close()
+	s := newTimeline(t)
+	s.start(t, l)
+	if err := s.push(t.Context(), 0, []alert.Alert{burning(availability, alert.P1, "hangzhou")}); err != nil {
+		t.Fatal(err)
+	}
+	families, err := s.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+	var names []string
+	for _, f := range families {
+		names = append(names, f.GetName())
+	}
+	if !strings.Contains(strings.Join(names, " "), "midwatch_alerts_received_total") {
+		t.Errorf("metrics are %v", names)
+	}
+}
