@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
@@ -19,104 +20,149 @@ type rule struct {
 	expr   string
 	every  time.Duration
 	labels map[string]string
-	reads  map[string]time.Duration // recorded names, and how far back it looks for each
+	reads  map[string]read // by recorded name
+}
+
+// read is how a rule reads a recorded series.
+type read struct {
+	back  time.Duration // how far
+	dense bool          // every sample counts, not just the last one
 }
 
 // backfill records the past of rules: each recorded series as far back as
-// some rule looks for it, at the interval of its own group.
+// somebody looks.
 type backfill struct {
 	Config
 	db     storage.Storage
 	engine *promql.Engine
-	rules  map[string][]*rule       // by recorded name
-	back   map[string]time.Duration // how far back each name is read
+	rules  map[string][]*rule // by recorded name
+	all    []*rule
+	need   map[string]read // of each name
 }
 
 // lookback is how long a sample stands for an instant.
 const lookback = 5 * time.Minute
 
-// chartStep is the distance of points that only people look at: no chart
-// shows a gap between points that are nearer than the look-back.
-const chartStep = 4 * time.Minute
+// sparse is the distance of samples of which only the last one counts: below
+// the look-back, so that there is always one.
+const sparse = 4 * time.Minute
 
-func newBackfill(c Config, db storage.Storage) (*backfill, error) {
-	b := &backfill{Config: c, db: db, engine: newEngine(), rules: map[string][]*rule{}, back: map[string]time.Duration{}}
-	var all []*rule
-	for _, g := range c.Groups {
+func newBackfill(c Config, db storage.Storage, groups []rulefmt.RuleGroup) (*backfill, error) {
+	b := &backfill{Config: c, db: db, engine: newEngine(), rules: map[string][]*rule{}, need: map[string]read{}}
+	for _, g := range groups {
+		if g.Interval == 0 {
+			return nil, fmt.Errorf("backfill: group %s has no interval", g.Name)
+		}
 		for _, r := range g.Rules {
-			x := &rule{record: r.Record, expr: r.Expr, every: time.Duration(g.Interval), labels: map[string]string{}}
+			x := &rule{record: r.Record, expr: r.Expr, every: time.Duration(g.Interval), labels: map[string]string{}, reads: map[string]read{}}
 			maps.Copy(x.labels, g.Labels)
 			maps.Copy(x.labels, r.Labels)
-			if x.every == 0 {
-				return nil, fmt.Errorf("backfill: group %s has no interval", g.Name)
-			}
-			all = append(all, x)
+			b.all = append(b.all, x)
 			if r.Record != "" {
 				b.rules[r.Record] = append(b.rules[r.Record], x)
 			}
 		}
 	}
-	for _, r := range all {
+	for _, r := range b.all {
 		if err := b.findReads(r); err != nil {
 			return nil, err
-		}
-	}
-	for _, r := range all {
-		for name, back := range r.reads {
-			b.need(name, back)
 		}
 	}
 	return b, nil
 }
 
-// findReads notes which recorded names a rule reads, and how far back.
+// findReads notes which recorded names a rule reads, and how.
 func (b *backfill) findReads(r *rule) error {
 	expr, err := newParser().ParseExpr(r.expr)
 	if err != nil {
 		return fmt.Errorf("backfill %s: %w", r.record, err)
 	}
-	r.reads = map[string]time.Duration{}
 	parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
 		vs, ok := n.(*parser.VectorSelector)
 		if !ok || b.rules[vs.Name] == nil {
 			return nil
 		}
-		back := vs.OriginalOffset
-		for _, p := range path {
+		at := read{back: vs.OriginalOffset}
+		for i, p := range path {
 			switch x := p.(type) {
 			case *parser.MatrixSelector:
-				back += x.Range
+				at.back += x.Range
+				at.dense = i == 0 || !isLast(path[i-1])
 			case *parser.SubqueryExpr:
-				back += x.Range + x.OriginalOffset
+				at.back += x.Range + x.OriginalOffset
 			}
 		}
-		r.reads[vs.Name] = max(r.reads[vs.Name], back)
+		r.reads[vs.Name] = r.reads[vs.Name].and(at)
 		return nil
 	})
 	return nil
 }
 
-// need notes that a name is read that far back, and what follows for the
-// names that it is made from.
-func (b *backfill) need(name string, back time.Duration) {
-	if back <= b.back[name] {
+func isLast(n parser.Node) bool {
+	call, ok := n.(*parser.Call)
+	return ok && call.Func.Name == "last_over_time"
+}
+
+// and returns what serves both.
+func (r read) and(o read) read {
+	return read{back: max(r.back, o.back), dense: r.dense || o.dense}
+}
+
+// needs notes that a name is read, and what follows for the names that it is
+// made from.
+func (b *backfill) needs(name string, how read) {
+	old, known := b.need[name]
+	now := old.and(how)
+	if known && now == old {
 		return
 	}
-	b.back[name] = back
+	b.need[name] = now
 	for _, r := range b.rules[name] {
 		for n, more := range r.reads {
 			if n != name {
-				b.need(n, back+more)
+				b.needs(n, read{back: now.back + more.back, dense: more.dense})
 			}
 		}
 	}
 }
 
-// run records every name that is read over a range, those first that others
-// are made from, and then the charts.
+// past records everything that is read: by other rules, now or when they were
+// evaluated in the past, and by people who look at charts.
+func (b *backfill) past(ctx context.Context, charts []string, over time.Duration) error {
+	for _, r := range b.all {
+		if r.record != "" {
+			b.needs(r.record, read{})
+		}
+		for name, how := range r.reads {
+			b.needs(name, how)
+		}
+	}
+	for _, name := range charts {
+		if b.rules[name] == nil {
+			return fmt.Errorf("backfill: no rule records %s", name)
+		}
+		b.needs(name, read{back: over})
+	}
+	return b.run(ctx)
+}
+
+// present records what is read now and not recorded by others.
+func (b *backfill) present(ctx context.Context, others *backfill) error {
+	for _, r := range b.all {
+		for name, how := range r.reads {
+			if others.rules[name] == nil {
+				b.need[name] = b.need[name].and(how)
+			}
+		}
+	}
+	return b.run(ctx)
+}
+
+// run records every name that is needed, those first that others are made
+// from.
 func (b *backfill) run(ctx context.Context) error {
 	done := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(b.back)) {
+	for _, name := range slices.Sorted(maps.Keys(b.need)) {
 		if err := b.record(ctx, name, done); err != nil {
 			return err
 		}
@@ -125,7 +171,8 @@ func (b *backfill) run(ctx context.Context) error {
 }
 
 func (b *backfill) record(ctx context.Context, name string, done map[string]bool) error {
-	if done[name] {
+	how, needed := b.need[name]
+	if done[name] || !needed {
 		return nil
 	}
 	done[name] = true
@@ -137,7 +184,11 @@ func (b *backfill) record(ctx context.Context, name string, done map[string]bool
 		}
 	}
 	for _, r := range b.rules[name] {
-		if err := b.evaluate(ctx, r, b.back[name]+lookback, r.every); err != nil {
+		step := sparse
+		if how.dense {
+			step = r.every
+		}
+		if err := b.evaluate(ctx, r, how.back+lookback, step); err != nil {
 			return fmt.Errorf("backfill %s: %w", name, err)
 		}
 	}

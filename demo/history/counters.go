@@ -132,12 +132,12 @@ func (c Config) writeRaw(ctx context.Context, db storage.Appendable) (Truth, err
 		all = append(all, newCounters(c.Cluster, r, c.Target(r.App), c.End))
 	}
 	app, pending := db.Appender(ctx), 0
-	month := c.End.Add(-30 * 24 * time.Hour)
+	begin := c.End.Add(-month)
 	last := c.begin()
 	for t := last; !t.After(c.End); t = t.Add(c.step(t)) {
 		for _, k := range all {
 			total, failed := k.add(dice, t, t.Sub(last))
-			if t.After(month) {
+			if t.After(begin) {
 				truth.Total[k.past.route.App] += total
 				truth.Errors[k.past.route.App] += failed
 			}

@@ -23,9 +23,11 @@ func incidents() []incident {
 	return []incident{
 		{"hangzhou", traffic.PaymentService, 13*day + 5*time.Hour, 35 * time.Minute, 0.14, 0.9995},
 		{"hangzhou", traffic.PaymentService, 6*day + 9*time.Hour, 20 * time.Minute, 0.06, 0.9995},
+		{"hangzhou", traffic.PaymentService, 34 * day, 40 * time.Minute, 0.31, 0.9995},
 		{"hangzhou", traffic.OrderService, 20*day + 2*time.Hour, 50 * time.Minute, 0.22, 0.999},
 		{"beijing", traffic.UserCenter, 9*day + 7*time.Hour, 45 * time.Minute, 0.47, 0.999},
 		{"beijing", traffic.PaymentService, 17 * day, 15 * time.Minute, 0.05, 0.9995},
+		{"beijing", traffic.OrderService, 41 * day, 25 * time.Minute, 0.35, 0.999},
 		{"tencent", traffic.OrderService, 5*day + 3*time.Hour, 90 * time.Minute, 0.55, 0.999},
 	}
 }
@@ -70,16 +72,16 @@ type span struct {
 // that the route got while it lasted.
 func newPast(c traffic.Cluster, r traffic.Route, end time.Time) past {
 	p := past{route: r, end: end}
-	month := 0.0
+	requests := 0.0 // of 30 days
 	for _, i := range incidents() {
 		if i.cluster != c.Name || i.app != r.App {
 			continue
 		}
-		if month == 0 {
-			month = volume(end.Add(-30*24*time.Hour), end, end)
+		if requests == 0 {
+			requests = volume(end.Add(-month), end, end)
 		}
 		s := span{from: end.Add(-i.ago), to: end.Add(i.lasted - i.ago)}
-		s.ratio = i.spent * (1 - i.objective) * month / volume(s.from, s.to, end)
+		s.ratio = i.spent * (1 - i.objective) * requests / volume(s.from, s.to, end)
 		p.incidents = append(p.incidents, s)
 	}
 	return p

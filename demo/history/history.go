@@ -26,16 +26,21 @@ type Config struct {
 	Cluster traffic.Cluster
 	Target  func(app string) map[string]string // labels that a scrape adds to a service's series
 	End     time.Time                          // of the history, when the live servers begin
-	Days    int                                // how long it is; 31 when 0
+	Days    int                                // how long it is; 61 when 0: each of 30 days has 30 days before it
 	Scrape  time.Duration                      // between samples of the last hours
-	Groups  []rulefmt.RuleGroup                // the rules, whose past is recorded too
-	Chart   []string                           // recorded names that people look at over 30 days
+	Groups  []rulefmt.RuleGroup                // the rules that Prometheus will evaluate
+	Past    []rulefmt.RuleGroup                // the same rules for Coarse scrapes and evaluations
+	Charts  []string                           // recorded names that people look at over 30 days
 }
 
-const (
-	recent    = 8 * time.Hour // how long before the end samples come at the demo's own interval
-	oldScrape = time.Minute   // between samples before that
-)
+// Coarse is the time between samples, and between evaluations of rules, in
+// all but the last hours. Ten seconds over sixty days would be of no use.
+const Coarse = time.Minute
+
+// recent is how long before the end samples come at the demo's own interval.
+const recent = 2 * time.Hour
+
+const month = 30 * 24 * time.Hour
 
 func (c Config) begin() time.Time {
 	return c.End.Add(-time.Duration(c.Days) * 24 * time.Hour)
@@ -44,7 +49,7 @@ func (c Config) begin() time.Time {
 // step is the time from the sample at t to the next.
 func (c Config) step(t time.Time) time.Duration {
 	if c.End.Sub(t) > recent {
-		return oldScrape
+		return Coarse
 	}
 	return c.Scrape
 }
@@ -52,7 +57,7 @@ func (c Config) step(t time.Time) time.Duration {
 // Write writes the history, and returns what really happened in it.
 func Write(ctx context.Context, c Config) (truth Truth, err error) {
 	if c.Days == 0 {
-		c.Days = 31
+		c.Days = 61
 	}
 	c.End = c.End.Truncate(time.Second)
 	tmp := filepath.Join(c.Dir, "history.tmp")
@@ -76,18 +81,25 @@ func (c Config) fill(ctx context.Context, db *tsdb.DB) (Truth, error) {
 	if err != nil {
 		return truth, err
 	}
-	b, err := newBackfill(c, db)
+	past, err := newBackfill(c, db, c.Past)
 	if err != nil {
 		return truth, err
 	}
-	return truth, b.run(ctx)
+	if err := past.past(ctx, c.Charts, month); err != nil {
+		return truth, err
+	}
+	present, err := newBackfill(c, db, c.Groups)
+	if err != nil {
+		return truth, err
+	}
+	return truth, present.present(ctx, past)
 }
 
 // open returns an empty database that keeps all in one head without a log,
 // whatever the order in which series come.
 func open(dir string) (*tsdb.DB, error) {
 	o := tsdb.DefaultOptions()
-	o.MinBlockDuration = (100 * 24 * time.Hour).Milliseconds()
+	o.MinBlockDuration = (365 * 24 * time.Hour).Milliseconds()
 	o.MaxBlockDuration = o.MinBlockDuration
 	o.RetentionDuration = 0
 	o.WALSegmentSize = -1

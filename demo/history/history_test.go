@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 
 	"github.com/midwatch-slo/midwatch/demo/traffic"
+	"github.com/midwatch-slo/midwatch/rules"
+	"github.com/midwatch-slo/midwatch/slo"
 )
 
 var end = time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)
@@ -24,7 +27,7 @@ type written struct {
 	truth   Truth
 }
 
-func write(t *testing.T, cluster string, days int, groups ...rulefmt.RuleGroup) *written {
+func write(t *testing.T, cluster string, days int, change ...func(*Config)) *written {
 	t.Helper()
 	c, err := traffic.Find(cluster)
 	if err != nil {
@@ -32,9 +35,11 @@ func write(t *testing.T, cluster string, days int, groups ...rulefmt.RuleGroup) 
 	}
 	w := &written{engine: newEngine(), cluster: c}
 	dir := t.TempDir()
-	w.truth, err = Write(t.Context(), Config{
-		Dir: dir, Cluster: c, Target: target, End: end, Days: days, Scrape: 5 * time.Second, Groups: groups,
-	})
+	config := Config{Dir: dir, Cluster: c, Target: target, End: end, Days: days, Scrape: 5 * time.Second}
+	for _, f := range change {
+		f(&config)
+	}
+	w.truth, err = Write(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,26 +134,81 @@ func TestSeamHasNoJump(t *testing.T) {
 	}
 }
 
-// The backfill records what a Prometheus that had run all the time would
-// have: each series as far back as another looks, at its own interval.
+// The past of recorded series is as long as rules look back, and as dense as
+// they read it.
 func TestBackfillRecordsWhatRulesLookBackOn(t *testing.T) {
 	minute := model.Duration(time.Minute)
-	w := write(t, "beijing", 2, rulefmt.RuleGroup{Name: "fast", Interval: minute, Rules: []rulefmt.Rule{
-		{Record: "total:rate5m", Expr: `sum(rate(http_requests_total{app="payment-service"}[5m]))`, Labels: map[string]string{"slo": "p"}},
-		{Record: "unread", Expr: `vector(1)`},
-	}}, rulefmt.RuleGroup{Name: "slow", Interval: 5 * minute, Rules: []rulefmt.Rule{
-		{Record: "total:mean5m", Expr: `avg_over_time(total:rate5m[5m])`},
-		{Alert: "A", Expr: `sum_over_time(total:mean5m[6h]) > 1 and total:rate5m offset 1h > 0`},
-	}})
-	if n := w.value(t, -time.Second, `count_over_time(total:mean5m{slo="p"}[6h])`); n != 72 {
-		t.Errorf("5-minute means of 6 hours: %g, want 72", n)
+	past := []rulefmt.RuleGroup{{Name: "events", Interval: minute, Rules: []rulefmt.Rule{
+		{Record: "dense", Expr: `sum(rate(http_requests_total{app="payment-service"}[5m]))`, Labels: map[string]string{"slo": "p"}},
+		{Record: "sparse", Expr: `avg_over_time(dense[20m])`},
+		{Record: "charted", Expr: `sparse * 2`},
+		{Alert: "A", Expr: `last_over_time(sparse[5m] offset 6h) > 1`},
+	}}}
+	present := []rulefmt.RuleGroup{{Name: "events", Interval: minute / 6, Rules: []rulefmt.Rule{
+		{Record: "dense", Expr: `1`},
+		{Record: "burst", Expr: `sum(rate(http_requests_total{app="payment-service"}[20s]))`},
+		{Alert: "B", Expr: `sum_over_time(burst[30m] offset 5m) > 1`},
+	}}}
+	w := write(t, "beijing", 2, func(c *Config) { c.Past, c.Groups, c.Charts = past, present, []string{"charted"} })
+	for _, c := range []struct {
+		expr     string
+		min, max float64
+	}{
+		{`count_over_time(sparse{slo="p"}[6h])`, 90, 90},       // each 4 minutes
+		{`count_over_time(charted[1d])`, 360, 360},             // longer than any rule looks
+		{`count_over_time(dense[1d])`, 1440, 1440},             // each minute, for the chart
+		{`count_over_time(burst[1d])`, 40*6 - 1, 40*6 + 1},     // each 10 seconds, for 35 minutes and a look-back
+		{`count_over_time(burst[35m]) / (35 * 6)`, 0.99, 1.01}, // without a hole
+		{`avg_over_time(sparse[1h]) / avg_over_time(dense[1h])`, 0.97, 1.03},
+	} {
+		if n := w.value(t, -time.Millisecond, "%s", c.expr); n < c.min || n > c.max {
+			t.Errorf("%s: %g, want %g to %g", c.expr, n, c.min, c.max)
+		}
 	}
-	if n := w.value(t, -time.Second, `count_over_time(total:rate5m[1d])`); n < 6*60+10 || n > 6*60+20 {
-		t.Errorf("minutes recorded: %g, want those of 6h10m, and of a look-back more at most", n)
+}
+
+// With the real rules of the example: when Prometheus starts, every SLO has
+// its windows, its budget is what was counted, and nothing fires.
+func TestRulesFindTheirPast(t *testing.T) {
+	slos, err := slo.Load([]string{"../../examples/shop/slo"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	near(t, "mean of the last hour", w.value(t, -time.Second, `avg_over_time(total:mean5m[1h])`), w.cluster.PerSecond(traffic.PaymentService), 0.02)
-	if n := w.value(t, 0, `count({__name__="unread"}) or vector(0)`); n != 0 {
-		t.Error("a series that nothing looks back on has a past")
+	compile := func(interval, scrape time.Duration) []rulefmt.RuleGroup {
+		set, err := rules.Compile(slos, rules.Options{Interval: interval, ScrapeInterval: scrape})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set.Groups()
+	}
+	groups := compile(10*time.Second, 5*time.Second)
+	const left = "slo:period_error_budget_remaining:ratio"
+	w := write(t, "hangzhou", 61, func(c *Config) {
+		c.Groups, c.Past, c.Charts = groups, compile(Coarse, Coarse), []string{left}
+	})
+	for _, s := range slos {
+		objective, err := strconv.ParseFloat(s.Objective.String(), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 1 - w.truth.Errors[s.Service]/w.truth.Total[s.Service]/(1-objective/100)
+		near(t, s.ID()+": budget left", w.value(t, 0, left+`{slo=%q}`, s.Name), want, 0.02)
+		if n := w.value(t, 0, `count_over_time(`+left+`{slo=%q}[30d])`, s.Name); n < 10_790 {
+			t.Errorf("%s: %g points of its budget in 30 days, want one each 4 minutes", s.ID(), n)
+		}
+		if n := w.value(t, 0, `count_over_time(slo:sli_total:rate20s{slo=%q}[55m])`, s.Name); n < 329 {
+			t.Errorf("%s: %g of 330 bursts", s.ID(), n)
+		}
+	}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			if r.Alert != "" && w.value(t, 0, `count(%s) or vector(0)`, r.Expr) != 0 {
+				t.Errorf("alert %s %v fires when Prometheus starts", r.Alert, r.Labels)
+			}
+			if r.Record != "" && w.value(t, 30*time.Second, `count(%s) or vector(0)`, r.Record) == 0 {
+				t.Errorf("%s has no value for Prometheus' first evaluations", r.Record)
+			}
+		}
 	}
 }
 

@@ -45,18 +45,17 @@ func (s *Stack) copyExample() error {
 	return nil
 }
 
-// compile writes the rules of the example's SLOs, and reads them.
-func (s *Stack) compile(ctx context.Context) ([]rulefmt.RuleGroup, error) {
+// compile writes the rules of the example's SLOs to a folder, and reads them.
+func (s *Stack) compile(ctx context.Context, dir string, interval, scrape time.Duration) ([]rulefmt.RuleGroup, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, s.midwatch(), "compile", "--format", "prometheus",
-		"--interval", model.Duration(Rules).String(), "--scrape-interval", model.Duration(Scrape).String(),
-		"--out", s.path("rules"), s.path("config", "slo")).CombinedOutput()
+		"--interval", model.Duration(interval).String(), "--scrape-interval", model.Duration(scrape).String(),
+		"--out", dir, s.path("config", "slo")).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("midwatch compile: %w\n%s", err, out)
 	}
-	s.Tell("%s", strings.TrimSpace(string(out)))
-	files, err := filepath.Glob(s.path("rules", "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("find rules: %w", err)
 	}
@@ -77,7 +76,11 @@ func (s *Stack) compile(ctx context.Context) ([]rulefmt.RuleGroup, error) {
 // startClusters gives each cluster's Prometheus its rules and its past, and
 // starts it.
 func (s *Stack) startClusters(ctx context.Context) error {
-	groups, err := s.compile(ctx)
+	groups, err := s.compile(ctx, s.path("rules"), Rules, Scrape)
+	if err != nil {
+		return err
+	}
+	past, err := s.compile(ctx, s.path("rules-of-the-past"), history.Coarse, history.Coarse)
 	if err != nil {
 		return err
 	}
@@ -87,7 +90,8 @@ func (s *Stack) startClusters(ctx context.Context) error {
 			begin := time.Now()
 			dir := s.path(c.Name)
 			_, err := history.Write(ctx, history.Config{
-				Dir: filepath.Join(dir, "data"), Cluster: c, End: s.Began, Scrape: Scrape, Groups: groups,
+				Dir: filepath.Join(dir, "data"), Cluster: c, End: s.Began, Scrape: Scrape,
+				Groups: groups, Past: past, Charts: []string{"slo:period_error_budget_remaining:ratio", "slo:sli_error:ratio_rate1h"},
 				Target: func(app string) map[string]string { return target(c, app) },
 			})
 			if err != nil {
@@ -104,7 +108,7 @@ func (s *Stack) startPrometheus(ctx context.Context, n int, c traffic.Cluster, d
 	p, err := servers.StartPrometheus(ctx, servers.PrometheusSpec{
 		Name: c.Name, Dir: dir, Listen: s.Ports.Prometheus(n), Config: s.prometheusConfig(n, c),
 		Flags: []string{
-			"--storage.tsdb.retention.time=60d",
+			"--storage.tsdb.retention.time=90d",
 			"--rules.alert.resend-delay=15s",
 			"--web.external-url=http://" + s.Ports.Prometheus(n),
 		},
