@@ -51,6 +51,7 @@ type incidentRow struct {
 	Who      string // acknowledged or resolved it; "" for nobody or the alerts themselves
 	Stale    bool
 	Done     bool
+	Urgent   bool // nobody looks after it, and somebody should at once
 	Since    stamp
 	Lasting  string
 }
@@ -152,10 +153,10 @@ func newState(open []alert.Incident, slos []SLO, blind, partial bool) state {
 	var parts []string
 	for _, l := range []alert.Level{alert.P1, alert.P2, alert.P3, alert.Info} {
 		if n := byLevel[l]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d open %s", n, l))
+			parts = append(parts, fmt.Sprintf("%d %s", n, l))
 		}
 	}
-	s := state{Text: parts[0], Tone: levelTone(open)}
+	s := state{Text: strings.Replace(parts[0], " ", " open ", 1), Tone: levelTone(open)}
 	details := parts[1:]
 	if acknowledged == len(open) {
 		details = append(details, "all acknowledged")
@@ -228,7 +229,8 @@ func (h *Handler) incidentRow(i alert.Incident, now time.Time) incidentRow {
 	row := incidentRow{
 		ID: i.ID, Level: i.Level.String(), Title: i.Title, Service: i.Service, SLO: i.SLO,
 		Clusters: i.Clusters(), Status: string(i.Status), Who: i.AckedBy, Stale: i.Stale,
-		Done: i.Status == alert.Closed, Since: h.stamp(i.Since, now), Lasting: lasting(now.Sub(i.Since)),
+		Done: i.Status == alert.Closed, Urgent: i.Status == alert.Open && i.Level.Outranks(alert.P3),
+		Since: h.stamp(i.Since, now), Lasting: lasting(now.Sub(i.Since)),
 	}
 	if row.Title == "" {
 		row.Title = i.Key

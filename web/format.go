@@ -132,10 +132,11 @@ func link(s string) string {
 
 // stamp is an instant as a page shows it.
 type stamp struct {
-	ISO  string // for the browser, which shows it in its own zone
-	Text string // in the configured zone: 03:12, 20 Nov 03:12
-	Full string
-	Ago  string // how long ago, or until then
+	ISO   string // for the browser, which shows it in its own zone
+	Text  string // in the configured zone: 03:12, 20 Nov 03:12
+	Clock string // with seconds, where Text is of the same day
+	Full  string
+	Ago   string // how long ago, or until then
 }
 
 func newStamp(t, now time.Time, loc *time.Location) stamp {
@@ -143,17 +144,18 @@ func newStamp(t, now time.Time, loc *time.Location) stamp {
 		return stamp{}
 	}
 	t, now = t.In(loc), now.In(loc)
-	layout := "2006-01-02 15:04"
+	layout, clock := "2006-01-02 15:04", "2006-01-02 15:04"
 	switch {
 	case t.Format(time.DateOnly) == now.Format(time.DateOnly):
-		layout = "15:04"
+		layout, clock = "15:04", time.TimeOnly
 	case t.Year() == now.Year():
-		layout = "2 Jan 15:04"
+		layout, clock = "2 Jan 15:04", "2 Jan 15:04"
 	}
 	return stamp{
-		ISO:  t.UTC().Format(time.RFC3339),
-		Text: t.Format(layout),
-		Full: t.Format("Mon 2 Jan 2006 15:04:05 MST"),
-		Ago:  lasting(now.Sub(t).Abs()),
+		ISO:   t.UTC().Format(time.RFC3339),
+		Text:  t.Format(layout),
+		Clock: t.Format(clock),
+		Full:  t.Format("Mon 2 Jan 2006 15:04:05 MST"),
+		Ago:   lasting(now.Sub(t).Abs()),
 	}
 }

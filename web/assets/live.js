@@ -14,8 +14,11 @@
         options.day = "numeric";
         options.month = "short";
         if (t.getFullYear() !== today.getFullYear()) options.year = "numeric";
+      } else if ("seconds" in el.dataset) {
+        options.second = "2-digit";
       }
       el.textContent = new Intl.DateTimeFormat("en-GB", options).format(t).replace(",", "");
+      el.title = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" }).format(t);
     }
     for (const el of root.querySelectorAll("[data-zone]")) {
       const parts = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(today);
