@@ -1,0 +1,158 @@
+package oncall
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/yamldoc"
+)
+
+// APIVersion and Kind mark the documents that this package reads.
+const (
+	APIVersion = "midwatch.dev/v1"
+	Kind       = "OnCall"
+)
+
+// maxFile bounds an on-call file, in bytes.
+const maxFile = 4 << 20
+
+// document is one YAML document as people write it.
+type document struct {
+	APIVersion      string         `yaml:"apiVersion"`
+	Kind            string         `yaml:"kind"`
+	Users           []userYAML     `yaml:"users"`
+	Schedules       []scheduleYAML `yaml:"schedules"`
+	Routes          []routeYAML    `yaml:"routes"`
+	DefaultSchedule string         `yaml:"default_schedule"`
+}
+
+type userYAML struct {
+	Name     string        `yaml:"name"`
+	FullName string        `yaml:"full_name"`
+	Timezone string        `yaml:"timezone"`
+	Contacts []contactYAML `yaml:"contacts"`
+}
+
+type contactYAML struct {
+	Channel string `yaml:"channel"`
+	Address string `yaml:"address"`
+}
+
+type scheduleYAML struct {
+	Name         string         `yaml:"name"`
+	Timezone     string         `yaml:"timezone"`
+	Rotation     rotationYAML   `yaml:"rotation"`
+	Overrides    []overrideYAML `yaml:"overrides"`
+	WorkingHours hoursYAML      `yaml:"working_hours"`
+}
+
+type rotationYAML struct {
+	Handoff      string   `yaml:"handoff"`
+	Start        string   `yaml:"start"`
+	Participants []string `yaml:"participants"`
+}
+
+type overrideYAML struct {
+	User  string `yaml:"user"`
+	From  string `yaml:"from"`
+	Until string `yaml:"until"`
+}
+
+type hoursYAML struct {
+	Days  string `yaml:"days"`
+	From  string `yaml:"from"`
+	Until string `yaml:"until"`
+}
+
+type routeYAML struct {
+	Matchers []string `yaml:"matchers"`
+	Schedule string   `yaml:"schedule"`
+}
+
+// Load reads on-call files into one roster. A path is a file, or a folder
+// whose *.yaml and *.yml files are read, those of its folders too. The error
+// is diag.Problems: all that is wrong in all files.
+func Load(paths []string) (*Roster, error) {
+	b := newBuilder()
+	files, problems := expand(paths)
+	b.problems = problems
+	for _, name := range files {
+		content, err := readFile(name)
+		if err != nil {
+			b.problems = append(b.problems, diag.Problem{File: name, Message: err.Error()})
+			continue
+		}
+		b.file(name, content)
+	}
+	return b.roster(paths)
+}
+
+func readFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, reason(err)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("larger than %d MiB", maxFile>>20)
+	}
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil, reason(err)
+	}
+	return content, nil
+}
+
+// reason returns an error without the path that it repeats.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func expand(paths []string) (files []string, problems diag.Problems) {
+	for _, path := range paths {
+		err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.IsDir():
+			case name == path || filepath.Ext(name) == ".yaml" || filepath.Ext(name) == ".yml":
+				files = append(files, name)
+			}
+			return nil
+		})
+		if err != nil {
+			problems = append(problems, diag.Problem{File: path, Message: reason(err).Error()})
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files), problems
+}
+
+// source is where a document came from, for naming places in it.
+type source struct {
+	file *yamldoc.File
+	root *yaml.Node
+}
+
+func (s source) at(field, message, hint string) diag.Problem {
+	return s.file.At(yamldoc.Lookup(s.root, field), field, message, hint)
+}
+
+// value returns a problem of what stands at a field.
+func (s source) value(field string, err error) diag.Problem {
+	var p problem
+	if errors.As(err, &p) {
+		return s.at(field, p.message, p.hint)
+	}
+	return s.at(field, err.Error(), "")
+}
