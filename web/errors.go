@@ -69,7 +69,10 @@ func (h *Handler) explain(r *http.Request, err error) problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusGatewayTimeout, kind: wire.Timeout, text: "no answer in time; try again"}
 	}
-	id := h.logged(r.Context(), "request failed", err, slog.String("path", r.URL.Path))
+	return internal(h.logged(r.Context(), "request failed", err, slog.String("path", r.URL.Path)))
+}
+
+func internal(id string) problem {
 	return problem{status: http.StatusInternalServerError, kind: wire.Internal, text: "internal error; the log has its cause under id " + id}
 }
 

@@ -37,11 +37,12 @@ func (h *Handler) serve(rt route) http.Handler {
 		secure(rec.Header())
 		defer func() {
 			cause := recover()
+			half := cause != nil && (rec.begun || cause == http.ErrAbortHandler) //nolint:errorlint // a panic's value is compared, as net/http does
 			if cause != nil {
 				h.recovered(rec, r, rt, cause)
 			}
 			h.observe(rec, r, rt, time.Since(start))
-			if cause != nil && rec.begun {
+			if half {
 				panic(http.ErrAbortHandler) // the answer is cut off: let the client see that
 			}
 		}()
@@ -64,19 +65,16 @@ func (rt route) run(w http.ResponseWriter, r *http.Request) error {
 	return rt.answer(w, r)
 }
 
-// recovered answers for a handler that panicked, unless it had begun to.
+// recovered logs what a handler panicked with, and answers for it unless it
+// had begun to.
 func (h *Handler) recovered(rec *recorder, r *http.Request, rt route, cause any) {
-	if cause == http.ErrAbortHandler { //nolint:errorlint // a panic's value is compared, as net/http does
-		rec.begun = true
+	if cause == http.ErrAbortHandler { //nolint:errorlint // as above
 		return
 	}
-	err := fmt.Errorf("panic: %v", cause)
-	if rec.begun {
-		h.logged(r.Context(), "handler panicked", err, slog.String("stack", string(debug.Stack())))
-		return
+	id := h.logged(r.Context(), "handler panicked", fmt.Errorf("panic: %v", cause), slog.String("stack", string(debug.Stack())))
+	if !rec.begun {
+		rt.fail(rec, r, internal(id))
 	}
-	h.logger.ErrorContext(r.Context(), "handler panicked", "err", err, "stack", string(debug.Stack()))
-	rt.fail(rec, r, h.explain(r, err))
 }
 
 func (h *Handler) observe(rec *recorder, r *http.Request, rt route, took time.Duration) {
