@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -40,7 +41,8 @@ type rooms struct {
 	watches   []wire.Watch
 	acted     []string
 	fail      error
-	wait      bool // until the context ends
+	actFail   error // of acting only
+	wait      bool  // until the context ends
 	ready     bool
 	reload    error
 }
@@ -87,7 +89,7 @@ func (f *rooms) act(ctx context.Context, what string, id int64, actor string) (a
 	if id != f.story.Incident.ID {
 		return alert.Incident{}, ErrNotFound
 	}
-	if err := f.err(ctx); err != nil {
+	if err := cmp.Or(f.actFail, f.err(ctx)); err != nil {
 		return alert.Incident{}, err
 	}
 	f.acted = append(f.acted, what+" by "+actor)
