@@ -108,6 +108,11 @@ func (s *service) ordinary(r traffic.Route) error {
 	if s.chance.float() >= r.Errors {
 		return nil
 	}
+	return s.mishap()
+}
+
+// mishap is what goes wrong on an ordinary day.
+func (s *service) mishap() *failure {
 	f := &failure{status: traffic.ErrorStatus}
 	switch s.app {
 	case traffic.UserCenter:
@@ -139,12 +144,53 @@ func (s *service) answer(w http.ResponseWriter, r *http.Request, route traffic.R
 }
 
 func (s *service) log(t trace, level, code, message string) {
-	now := time.Now()
-	s.logs.add(now, line{
-		Timestamp: now.Format(time.RFC3339Nano), Level: level, TraceID: t.id, SpanID: t.span,
+	s.logAt(time.Now(), t, level, code, message)
+}
+
+func (s *service) logAt(at time.Time, t trace, level, code, message string) {
+	s.logs.add(at, line{
+		Timestamp: at.Format(time.RFC3339Nano), Level: level, TraceID: t.id, SpanID: t.span,
 		Service: s.app, Namespace: namespace, Pod: s.cluster.Pod(s.app), Node: s.cluster.Node(s.app),
 		Message: message, ErrorCode: code,
 	})
+}
+
+// The log of the time before a shop begins has every failure, and one in
+// twenty of the other lines.
+const (
+	logged  = 30 * time.Minute
+	thinned = 20
+)
+
+// remember writes the log of the time before now, as the service would have.
+func (s *service) remember(now time.Time) {
+	for _, r := range s.cluster.Routes {
+		if r.App != s.app {
+			continue
+		}
+		path, typical := strings.ReplaceAll(r.Path, ":id", s.number()), uint64(3)
+		if s.app == traffic.PaymentService {
+			typical += uint64(traffic.Query.Milliseconds())
+		}
+		s.before(now, r.PerSecond()*r.Errors, func(at time.Time) {
+			f := s.mishap()
+			s.logAt(at, s.chance.newTrace(), levelError, f.code, f.message)
+		})
+		s.before(now, r.PerSecond()/thinned, func(at time.Time) {
+			s.logAt(at, s.chance.newTrace(), levelInfo, "", fmt.Sprintf("%s %s answered in %dms", r.Method, path, typical+s.chance.uint64()%4))
+		})
+	}
+}
+
+// before calls do at random instants before now, so many times a second.
+func (s *service) before(now time.Time, perSecond float64, do func(time.Time)) {
+	for at := now.Add(-logged); ; {
+		at = at.Add(time.Duration(s.chance.exp() / perSecond * float64(time.Second)))
+		if !at.Before(now) {
+			return
+		}
+		do(at)
+	}
 }
 
 // pause is the time that a request spends in what the shop has no room for:

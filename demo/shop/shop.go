@@ -66,6 +66,9 @@ func (s *shop) build() error {
 	s.handler[traffic.PaymentService] = pay.mux
 	s.handler[traffic.UserCenter] = users.mux
 	s.handler[traffic.OrderService] = orders.mux
+	for _, x := range []*service{users, orders, pay.service} {
+		x.remember(time.Now())
+	}
 	look := func(ctx context.Context, _ trace, _ *http.Request) error {
 		return pause(ctx, 3*time.Millisecond)
 	}
@@ -151,8 +154,10 @@ func (s *shop) load(ctx context.Context) {
 	wg.Wait()
 }
 
-// inFlight bounds the requests of one route that have not been answered.
-const inFlight = 500
+const (
+	inFlight = 500                    // requests of one route that have not been answered, at most
+	behind   = 500 * time.Millisecond // after a pause of the machine's, what was not sent is not made up for
+)
 
 func (s *shop) arrivals(ctx context.Context, r traffic.Route) {
 	dice := newChance(s.Cluster.Seed(), r.Method+r.Path)
@@ -163,6 +168,9 @@ func (s *shop) arrivals(ctx context.Context, r traffic.Route) {
 		next = next.Add(time.Duration(dice.exp() / r.Direct * float64(time.Second)))
 		if pause(ctx, time.Until(next)) != nil {
 			return
+		}
+		if time.Since(next) > behind {
+			next = time.Now()
 		}
 		path := strings.ReplaceAll(r.Path, ":id", fmt.Sprint(100_000+dice.uint64()%900_000))
 		t := dice.newTrace()
