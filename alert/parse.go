@@ -230,8 +230,8 @@ func validateSet(set model.LabelSet, longest int) error {
 		switch {
 		case len(name) > MaxName || !model.UTF8Validation.IsValidLabelName(string(name)):
 			return fmt.Errorf("name %q is empty, no UTF-8 or longer than %d bytes", shorten(string(name), 40), MaxName)
-		case !value.IsValid():
-			return fmt.Errorf("the value of %q is no UTF-8", shorten(string(name), 40))
+		case !value.IsValid() || strings.ContainsRune(string(name)+string(value), 0):
+			return fmt.Errorf("the value of %q is no UTF-8, or holds a NUL", shorten(string(name), 40)) // no database keeps that as text
 		case len(value) > longest:
 			return fmt.Errorf("the value of %q has %d bytes, %d are allowed", shorten(string(name), 40), len(value), longest)
 		}

@@ -56,6 +56,7 @@ func TestParseKeepsTheValidBesideTheInvalid(t *testing.T) {
 		"alert",
 		{"labels":{"":"nameless"}},
 		{"labels":{"alertname":"long"},"annotations":{"text":"` + strings.Repeat("é", MaxAnnotation/2+1) + `"}},
+		{"labels":{"alertname":"nul\u0000"}},
 		{"labels":{"alertname":"link"},"generatorURL":"javascript:alert(1)"}
 	]`
 	got, err := Parse(strings.NewReader(body), now)
@@ -77,7 +78,7 @@ func TestParseKeepsTheValidBesideTheInvalid(t *testing.T) {
 	for _, b := range bad {
 		indexes = append(indexes, b.Index)
 	}
-	if diff := cmp.Diff([]int{1, 2, 3, 4, 5, 6, 7}, indexes); diff != "" {
+	if diff := cmp.Diff([]int{1, 2, 3, 4, 5, 6, 7, 8}, indexes); diff != "" {
 		t.Error(diff)
 	}
 	if text := err.Error(); !strings.Contains(text, `alert 2 {alertname="backwards"}: it ends before it starts`) || len(text) > 3000 {

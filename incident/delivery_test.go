@@ -243,6 +243,35 @@ func TestAStopFinishesWhatIsBeingSent(t *testing.T) {
 	s.Run(1 + 0.5*seconds)
 }
 
+// deaf takes a minute to send, whatever its context says.
+type deaf struct{}
+
+func (deaf) Send(context.Context, page.Page) error {
+	<-time.After(time.Minute)
+	return nil
+}
+
+func TestAStopIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := openLedger(t)
+		s := newTimeline(t)
+		s.begun, s.config.Sender = time.Now(), deaf{}
+		s.start(t, l)
+		if err := s.push(t.Context(), 0, []alert.Alert{burning(availability, alert.P2, "hangzhou")}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		err := s.engine.Run(ctx)
+		if took := time.Since(s.begun); err == nil || took > 13*time.Second {
+			t.Errorf("it stopped after %s with %v", took, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestARestartPagesWhatTheLastLifeOwed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := openLedger(t)
@@ -272,6 +301,33 @@ func TestARestartPagesWhatTheLastLifeOwed(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestTenThousandAlerts(t *testing.T) {
+	l := openLedger(t)
+	defer l.Close()
+	s := newTimeline(t)
+	s.start(t, l)
+	alerts, begun := storm(10_000, 1_000), time.Now()
+	for range 2 { // the second time they are known
+		for batch := range slices.Chunk(alerts, 100) {
+			if err := s.engine.Receive(t.Context(), batch); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("20,000 alerts took %s", took)
+	}
+	list, err := s.engine.List(t.Context(), false)
+	if err != nil || len(list) != 1000 {
+		t.Fatalf("%d incidents, %v", len(list), err)
+	}
+	for _, inc := range list {
+		if len(inc.Alerts) != 10 {
+			t.Fatalf("incident %s has %d alerts, want 10", inc.Key, len(inc.Alerts))
+		}
+	}
 }
 
 // Alerts of many senders at once, while others read and act: every incident

@@ -70,6 +70,30 @@ func TestSilenceIsNotRecovery(t *testing.T) {
 	s.Run(30)
 }
 
+func TestAnIncidentIsStaleWhileAnyAlertIs(t *testing.T) {
+	s := newTimeline(t)
+	hangzhou, beijing := burning(availability, alert.Info, "hangzhou"), burning(availability, alert.Info, "beijing")
+	s.Push(3, hangzhou, beijing)
+	s.Status(8, 1, alert.Open, alert.Info, true)
+	s.Push(9, hangzhou)
+	s.Status(9, 1, alert.Open, alert.Info, true)
+	s.Push(10, beijing)
+	s.Status(10, 1, alert.Open, alert.Info, false)
+	s.Run(11)
+}
+
+func TestAStartExpiresNothingBeforeSendersCanReachIt(t *testing.T) {
+	s := newTimeline(t)
+	s.Do(0, "an alert that ends soon", func(ctx context.Context, e *incident.Engine) error {
+		a := burning(availability, alert.Info, "hangzhou")
+		a.StartsAt, a.EndsAt = epoch, epoch.Add(At(0.5).duration())
+		return e.Receive(ctx, []alert.Alert{a})
+	})
+	s.Status(1.9, 1, alert.Open, alert.Info, false)
+	s.Status(2.1, 1, alert.Open, alert.Info, true)
+	s.Run(3)
+}
+
 func TestFiringAfterResolutionOpensAnother(t *testing.T) {
 	s := newTimeline(t)
 	a := burning(availability, alert.P2, "hangzhou")

@@ -44,8 +44,14 @@ func (c courier) report(ctx context.Context, p page.Page, result string, err err
 	case resultDead:
 		level = slog.LevelError
 	}
-	c.c.Logger.Log(ctx, level, "page", "result", result, "incident", p.Incident.ID, "kind", p.Kind, "level", p.Incident.Level,
-		"user", p.To.User, "channel", p.To.Channel, "attempt", p.Attempt, "err", err)
+	args := []any{
+		"result", result, "incident", p.Incident.ID, "kind", p.Kind, "level", p.Incident.Level,
+		"user", p.To.User, "channel", p.To.Channel, "attempt", p.Attempt,
+	}
+	if err != nil {
+		args = append(args, "err", err)
+	}
+	c.c.Logger.Log(ctx, level, "page", args...)
 }
 
 // compose completes a claimed page. It may wait for evidence; the error is

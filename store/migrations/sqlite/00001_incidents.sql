@@ -21,6 +21,7 @@ CREATE TABLE incidents (
 );
 -- One open incident a key.
 CREATE UNIQUE INDEX incidents_open ON incidents (key) WHERE status <> 'resolved';
+CREATE INDEX incidents_unresolved ON incidents (level, id) WHERE status <> 'resolved';
 CREATE INDEX incidents_due ON incidents (next_page_at) WHERE next_page_at > 0;
 
 CREATE TABLE alerts (
