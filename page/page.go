@@ -73,11 +73,12 @@ type Evidence struct {
 // LogPattern is a group of log lines that are the same but for their
 // variable parts.
 type LogPattern struct {
-	Template string `json:"template"` // variable parts as <*>
-	Count    int    `json:"count"`    // lines in the window
-	Before   int    `json:"before"`   // lines in the same length of time before it
-	AtLeast  bool   `json:"at_least"` // the counts are lower bounds: there were more lines than were read
-	Sample   string `json:"sample"`   // one line's message
+	Template string `json:"template"`       // variable parts as <*>
+	Code     string `json:"code,omitempty"` // the program's own error code; the same in all its lines
+	Count    int    `json:"count"`          // lines in the window
+	Before   int    `json:"before"`         // lines in the same length of time before it
+	AtLeast  bool   `json:"at_least"`       // the counts are lower bounds: there were more lines than were read
+	Sample   string `json:"sample"`         // one line's message
 	TraceID  string `json:"trace_id,omitempty"`
 	Cluster  string `json:"cluster,omitempty"` // of the sample
 	Pod      string `json:"pod,omitempty"`

@@ -1,0 +1,156 @@
+package page
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// line is one line of text and how much it matters: what matters less goes
+// first when there is not enough room. A link is whole or absent.
+type line struct {
+	text string
+	rank int // 0 matters most
+	link bool
+}
+
+// The ranks of lines.
+const (
+	rankLead = iota
+	rankIncident
+	rankNotice
+	rankFor
+	rankStanding
+	rankSince
+	rankPattern
+	rankDo
+	rankLink
+	rankTitle
+	rankFact
+	rankSample
+	rankWhere
+)
+
+// Text returns the message as plain lines for a phone, at most limit bytes of
+// UTF-8; 0 is no limit. When there is not enough room, the lines that matter
+// least are left out; a character is never cut, nor is a link.
+func (p Page) Text(limit int) string {
+	lines := p.Message().lines(english())
+	if limit <= 0 {
+		return joined(lines)
+	}
+	for size(lines) > limit && len(lines) > 1 {
+		lines = withoutLeast(lines, size(lines)-limit)
+	}
+	if size(lines) > limit {
+		lines[0].text = cut(lines[0].text, limit)
+	}
+	return joined(lines)
+}
+
+func (m Message) lines(w words) []line {
+	lines := []line{{text: inert(m.Lead)}}
+	add := func(rank int, text string) {
+		if text != "" {
+			lines = append(lines, line{text: inert(text), rank: rank})
+		}
+	}
+	for _, n := range m.Notices {
+		add(rankNotice, n)
+	}
+	for _, f := range m.Facts {
+		add(w.rank(f.Label), f.Label+": "+f.Text)
+	}
+	for _, s := range m.Standings {
+		add(rankStanding, "· "+s)
+	}
+	for _, f := range m.Findings {
+		add(rankTitle, f.Title)
+		for _, p := range f.Patterns {
+			add(rankPattern, "· "+p.Counts+": "+p.Text)
+			add(rankSample, prefixed(w.sample+" ", p.Sample))
+			add(rankWhere, p.Where)
+		}
+	}
+	add(rankDo, m.Do)
+	for i, l := range m.Links {
+		rank := rankLink
+		if i == 0 {
+			rank = rankIncident
+		}
+		lines = append(lines, line{text: l.Label + ": " + l.URL, rank: rank, link: true})
+	}
+	return lines
+}
+
+func (w words) rank(label string) int {
+	switch label {
+	case w.forWhom:
+		return rankFor
+	case w.since:
+		return rankSince
+	case w.slo, w.clusters:
+		return rankStanding
+	}
+	return rankFact
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+// withoutLeast leaves out the last of the lines that matter least, or cuts it
+// when that is enough and something of it remains.
+func withoutLeast(lines []line, excess int) []line {
+	least := 1
+	for i := range lines {
+		if i > 0 && lines[i].rank >= lines[least].rank {
+			least = i
+		}
+	}
+	const worthKeeping = 24 // bytes
+	if l := &lines[least]; !l.link && len(l.text)-excess >= worthKeeping {
+		l.text = cut(l.text, len(l.text)-excess)
+		return lines
+	}
+	return slices.Delete(lines, least, least+1)
+}
+
+// cut returns at most limit bytes of text, ending with "…" when it was longer
+// and there is room for it.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const mark = "…"
+	end := limit - len(mark)
+	if end < 0 {
+		end = limit
+	}
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	if limit < len(mark) {
+		return text[:end]
+	}
+	return text[:end] + mark
+}
+
+func size(lines []line) int {
+	n := len(lines) - 1
+	for _, l := range lines {
+		n += len(l.text)
+	}
+	return n
+}
+
+func joined(lines []line) string {
+	texts := make([]string, len(lines))
+	for i, l := range lines {
+		texts[i] = l.text
+	}
+	return strings.Join(texts, "\n")
+}

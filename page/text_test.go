@@ -1,0 +1,169 @@
+package page
+
+import (
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+
+	"github.com/midwatch-slo/midwatch/alert"
+)
+
+// outage is a page as a real outage makes it.
+func outage() Page {
+	at := time.Date(2026, 11, 21, 19, 2, 31, 0, time.UTC) // 03:02:31 in Shanghai
+	return Page{
+		Key: "12/opened/li.wei/wecom", Kind: Opened, At: at,
+		To: Contact{User: "li.wei", FullName: "李伟", Channel: "wecom", Address: "LiWei", Timezone: "Asia/Shanghai"},
+		Incident: alert.Incident{
+			ID: 12, Key: "payment-service/payment-availability", Service: "payment-service", SLO: "payment-availability",
+			Title: "error budget burns", Level: alert.P1, Status: alert.Open,
+			Since: at.Add(-95 * time.Second), OpenedAt: at.Add(-2 * time.Second),
+			Alerts: []alert.Alert{{Labels: model.LabelSet{"cluster": "hangzhou"}}, {Labels: model.LabelSet{"cluster": "beijing"}}},
+		},
+		SLO: SLO{
+			Description: "Payments that the user asked for succeed.", Objective: "99.95", Window: "30d",
+			Runbook: "https://runbooks.example.com/payments",
+			Standings: []Standing{
+				{Cluster: "beijing", ErrorRatio: 0.0002, BurnRate: 0.4, BudgetLeft: 0.912},
+				{Cluster: "hangzhou", ErrorRatio: 0.0117, BurnRate: 23.4, BudgetLeft: -0.031},
+			},
+		},
+		Evidence: []Evidence{{
+			Source: "logs", Window: 10 * time.Minute, Link: "https://grafana.example.com/explore?left=%7B%7D",
+			Patterns: []LogPattern{
+				{Template: "TimeoutException: no connection from pool after <*>ms", Count: 412, Before: 3, AtLeast: true, Sample: "TimeoutException: no connection from pool after 3000ms", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", Cluster: "hangzhou", Pod: "payment-7d9c-x2x1"},
+				{Template: "retry <*> of order <*>", Count: 37, Before: 30, Sample: "retry 2 of order 8812"},
+			},
+		}},
+		Link: "https://midwatch.example.com/incidents/12",
+	}
+}
+
+func TestTextGolden(t *testing.T) {
+	cases := map[string]func(*Page){
+		"opened": func(*Page) {},
+		"again":  func(p *Page) { p.Kind, p.At = Again, p.At.Add(5*time.Minute) },
+		"raised-acknowledged-stale": func(p *Page) {
+			p.Kind, p.Incident.Status, p.Incident.AckedBy, p.Incident.Stale = Raised, alert.Acknowledged, "ana", true
+			p.Incident.Since = p.At.Add(-26*time.Hour - 61*time.Minute)
+		},
+		"resolved": func(p *Page) {
+			p.Kind, p.Incident.Status, p.Incident.ResolvedAt = Resolved, alert.Closed, p.At
+		},
+		"resolved-by": func(p *Page) {
+			p.Kind, p.Incident.Status, p.Incident.ResolvedAt, p.Incident.ResolvedBy = Resolved, alert.Closed, p.At, "ana"
+		},
+		"no-evidence": func(p *Page) {
+			p.Evidence = []Evidence{{Source: "logs", Problem: "loki: no answer within 3 s"}}
+		},
+		"some-evidence": func(p *Page) { p.Evidence[0].Problem = "only the newest 5000 lines were read" },
+		"quiet-logs":    func(p *Page) { p.Evidence[0].Patterns = nil },
+		"no-slo": func(p *Page) {
+			*p = Page{
+				Key: "k", Kind: Opened, At: p.At, To: Contact{User: "ana", Timezone: "Nowhere/Land"},
+				Incident: alert.Incident{ID: 7, Title: "node 10.0.0.7 is down", Level: alert.P3, Status: alert.Open, Since: p.At.Add(-time.Hour)},
+			}
+		},
+		"hostile": func(p *Page) {
+			p.Incident.Service = "pay\nment\x1b[31m-<b>service</b>" + strings.Repeat("x", 500)
+			p.Evidence[0].Patterns[0].Sample = "\x1b]0;title\x07a\u202egnp.exe\u2066 <a href=\"http://evil.example\">tap</a> \x00\xff e\u0301\u0301\u0301\u0301\u0301\u0301" + strings.Repeat("长", 5000)
+			p.Evidence[0].Link = "javascript:alert(1)"
+			p.SLO.Runbook = "https://runbooks.example.com/x\"onclick=y"
+			p.SLO.Standings[0].BurnRate, p.SLO.Standings[0].ErrorRatio = math.NaN(), math.Inf(1)
+		},
+	}
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := outage()
+			change(&p)
+			golden(t, "testdata/"+name+".golden", p.Text(0))
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	got += "\n"
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (UPDATE_GOLDEN=1 rewrites it): %s", name, diff)
+	}
+}
+
+func TestSubjectSaysAllInFortyCharacters(t *testing.T) {
+	for service, want := range map[string]string{
+		"payment-service":                         "P1 payment-service: budget burns 23×",
+		"a-service-with-a-name-that-does-not-end": "P1 a-service-with-a-n…: budget burns 23×",
+		"": "P1 payment-availabili…: budget burns 23×",
+	} {
+		p := outage()
+		p.Incident.Service = service
+		if got := p.Subject(); got != want || width(got) > 40 {
+			t.Errorf("%q: got %q, want %q", service, got, want)
+		}
+	}
+}
+
+// TestTextFits cuts one page to every size.
+func TestTextFits(t *testing.T) {
+	p := outage()
+	p.Evidence[0].Patterns[1].Sample = strings.Repeat("连接池", 90)
+	whole := p.Text(0)
+	links := p.Message().Links
+	for limit := 1; limit <= len(whole)+10; limit++ {
+		got := p.Text(limit)
+		if len(got) > limit || !utf8.ValidString(got) {
+			t.Fatalf("limit %d: %d bytes, valid %v", limit, len(got), utf8.ValidString(got))
+		}
+		for line := range strings.SplitSeq(got, "\n") {
+			if _, url, ok := strings.Cut(line, ": https:"); ok && !strings.Contains(whole+"\n", url+"\n") {
+				t.Fatalf("limit %d: a cut link in %q", limit, line)
+			}
+		}
+		if limit >= 200 && !strings.Contains(got, links[0].URL) {
+			t.Fatalf("limit %d: no link to the incident in\n%s", limit, got)
+		}
+		if limit >= 60 && !strings.HasPrefix(got, p.Subject()) {
+			t.Fatalf("limit %d: no lead in\n%s", limit, got)
+		}
+	}
+	if p.Text(len(whole)) != whole {
+		t.Error("a page that fits is cut")
+	}
+}
+
+// FuzzText lets every word of a page be anybody's.
+func FuzzText(f *testing.F) {
+	f.Add("payment-service", "a \x1b[31m sample", "https://example.com/", "Asia/Shanghai", 300, 23.0)
+	f.Add("\u202e\xff", strings.Repeat("\u0301", 50), "javascript:x", "", 1, math.Inf(1))
+	f.Fuzz(func(t *testing.T, name, sample, link, zone string, limit int, v float64) {
+		p := outage()
+		p.Incident.Service, p.Incident.Title, p.To.FullName, p.To.Timezone = name, sample, name, zone
+		p.Evidence[0].Patterns[0] = LogPattern{Template: sample, Sample: name, TraceID: sample}
+		p.Evidence[0].Link, p.Link, p.SLO.Runbook = link, link, link
+		p.SLO.Standings[1] = Standing{Cluster: name, BurnRate: v, ErrorRatio: v, BudgetLeft: v}
+		limit = max(0, min(limit, 5000))
+		got := p.Text(limit)
+		if limit > 0 && len(got) > limit {
+			t.Fatalf("%d bytes where %d fit", len(got), limit)
+		}
+		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }) {
+			t.Fatalf("not clean: %q", got)
+		}
+	})
+}
