@@ -83,6 +83,7 @@ func (p Pattern) Score() float64 {
 func (p Pattern) Page() page.LogPattern {
 	return page.LogPattern{
 		Template: p.Template,
+		Code:     p.Sample.Code,
 		Count:    p.Count,
 		Before:   p.Before,
 		AtLeast:  p.AtLeast,

@@ -68,11 +68,11 @@ func TestPatternsAreGroupedByTemplateAndCode(t *testing.T) {
 	if len(ranked) != 2 {
 		t.Fatalf("%d patterns: %v", len(ranked), ranked)
 	}
-	want := page.LogPattern{Template: "payment <*> timed out", Count: 3, Sample: "payment 22 timed out", TraceID: "t2", Pod: "p2"}
+	want := page.LogPattern{Template: "payment <*> timed out", Code: "A", Count: 3, Sample: "payment 22 timed out", TraceID: "t2", Pod: "p2"}
 	if diff := cmp.Diff(want, ranked[0].Page()); diff != "" {
 		t.Error(diff)
 	}
-	want = page.LogPattern{Template: "payment <*> timed out", Count: 1, Before: 1, Sample: "payment 4 timed out"}
+	want = page.LogPattern{Template: "payment <*> timed out", Code: "B", Count: 1, Before: 1, Sample: "payment 4 timed out"}
 	if diff := cmp.Diff(want, ranked[1].Page()); diff != "" {
 		t.Error(diff)
 	}
