@@ -38,7 +38,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(alerts) > 0 {
 		if err := h.Receiver.Receive(r.Context(), alerts); err != nil {
-			id := h.logged(r.Context(), "alerts not kept", err)
+			id := h.logged(r.Context(), "keep alerts", err)
 			return problem{status: http.StatusServiceUnavailable, kind: wire.Unavailable, text: "the alerts are not kept, send them again; the log has the cause under id " + id}
 		}
 	}
@@ -125,8 +125,8 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 // actAPI answers a request to do something about an incident.
 func (h *Handler) actAPI(do act) answer {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		actor, err := h.tokens.Load().actor(bearer(r), "")
-		if err != nil {
+		tokens := h.tokens.Load()
+		if _, err := tokens.actor(bearer(r), ""); err != nil { // before anything is read
 			return err
 		}
 		id, err := parseID(r.PathValue("id"))
@@ -141,7 +141,8 @@ func (h *Handler) actAPI(do act) answer {
 		if err != nil {
 			return err
 		}
-		if actor, err = h.tokens.Load().actor(bearer(r), by); err != nil {
+		actor, err := tokens.actor(bearer(r), by)
+		if err != nil {
 			return err
 		}
 		inc, err := do(r.Context(), id, actor)

@@ -174,6 +174,7 @@ func levelTone(open []alert.Incident) tone {
 		return bad
 	case alert.P2:
 		return low
+	case alert.P3, alert.Info:
 	}
 	return calm
 }

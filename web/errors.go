@@ -69,7 +69,7 @@ func (h *Handler) explain(r *http.Request, err error) problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusGatewayTimeout, kind: wire.Timeout, text: "no answer in time; try again"}
 	}
-	return internal(h.logged(r.Context(), "request failed", err, slog.String("path", r.URL.Path)))
+	return internal(h.logged(r.Context(), "answer", err, slog.String("path", r.URL.Path)))
 }
 
 func internal(id string) problem {
@@ -85,12 +85,12 @@ func misconfigured(err error) error {
 	return err
 }
 
-// logged logs an error and returns the id that it is logged under.
-func (h *Handler) logged(ctx context.Context, message string, err error, attrs ...slog.Attr) string {
+// logged logs what went wrong during a step, and returns the id that it is logged under.
+func (h *Handler) logged(ctx context.Context, during string, err error, attrs ...slog.Attr) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
 	id := hex.EncodeToString(b[:])
-	attrs = append(attrs, slog.String("id", id), slog.Any("err", err))
-	h.logger.LogAttrs(ctx, slog.LevelError, message, attrs...)
+	attrs = append(attrs, slog.String("during", during), slog.String("id", id), slog.Any("err", err))
+	h.logger.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 	return id
 }

@@ -153,8 +153,7 @@ func (h *Handler) actForm(r *http.Request, id int64) (form, error) {
 }
 
 func formProblem(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
 	}
 	return badData("the form cannot be read")

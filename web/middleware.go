@@ -71,7 +71,7 @@ func (h *Handler) recovered(rec *recorder, r *http.Request, rt route, cause any)
 	if cause == http.ErrAbortHandler { //nolint:errorlint // as above
 		return
 	}
-	id := h.logged(r.Context(), "handler panicked", fmt.Errorf("panic: %v", cause), slog.String("stack", string(debug.Stack())))
+	id := h.logged(r.Context(), "answer", fmt.Errorf("panic: %v", cause), slog.String("stack", string(debug.Stack())))
 	if !rec.begun {
 		rt.fail(rec, r, internal(id))
 	}

@@ -72,7 +72,7 @@ func (h *Handler) failPage(w http.ResponseWriter, r *http.Request, p problem) {
 	p.head(w)
 	f := frame{Title: http.StatusText(p.status), Content: p.text}
 	if err := h.show(w, p.status, "failure", f); err != nil {
-		h.logged(r.Context(), "error page failed", err)
+		h.logged(r.Context(), "render error page", err)
 		writeText(w, p.status, p.text)
 	}
 }
