@@ -153,6 +153,7 @@ type posted struct {
 // no time at all: that is how the zero times of several languages are written.
 type instant struct{ at time.Time }
 
+// UnmarshalText reads an RFC 3339 time and cuts it to milliseconds.
 func (t *instant) UnmarshalText(b []byte) error {
 	if len(b) == 0 {
 		return nil
@@ -173,9 +174,8 @@ func decode(d *json.Decoder, now time.Time) (Alert, error) {
 		return Alert{}, err
 	}
 	var p posted
-	if err := json.Unmarshal(raw, &p); err != nil {
-		// The document is sound, one value in it is not what it should be.
-		return Alert{Labels: labelSet(p.Labels)}, fmt.Errorf("read: %s", err)
+	if err := json.Unmarshal(raw, &p); err != nil { // the document is sound, one value in it is of another type
+		return Alert{Labels: labelSet(p.Labels)}, fmt.Errorf("read: %w", err)
 	}
 	a := Alert{
 		Labels:       labelSet(p.Labels),

@@ -125,7 +125,7 @@ func TestParseBoundsLabels(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := Parse(strings.NewReader(string(body)), now)
-		if bad := (InvalidError)(nil); !errors.As(err, &bad) || len(got) != 0 {
+		if bad := InvalidError(nil); !errors.As(err, &bad) || len(got) != 0 {
 			t.Errorf("%s: got %d alerts and %v", name, len(got), err)
 		}
 	}
@@ -150,7 +150,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		alerts, err := Parse(strings.NewReader(string(body)), now)
-		if bad := (InvalidError)(nil); err != nil && !errors.As(err, &bad) && alerts != nil {
+		if bad := InvalidError(nil); err != nil && !errors.As(err, &bad) && alerts != nil {
 			t.Fatalf("alerts beside %v", err)
 		}
 		for _, a := range alerts {

@@ -266,6 +266,7 @@ func TestAStopIsBounded(t *testing.T) {
 		if took := time.Since(s.begun); err == nil || took > 13*time.Second {
 			t.Errorf("it stopped after %s with %v", took, err)
 		}
+		s.pass(2) // the send ends after all
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}

@@ -2,7 +2,6 @@ package incident_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -85,4 +84,4 @@ func burning(slo string, level alert.Level, cluster string) alert.Alert {
 	}
 }
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

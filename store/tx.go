@@ -98,6 +98,7 @@ func fromMillis(ms int64) time.Time {
 // instant scans milliseconds into a time.
 type instant struct{ to *time.Time }
 
+// Scan reads milliseconds; NULL is no time.
 func (i instant) Scan(v any) error {
 	ms, ok := v.(int64)
 	if !ok && v != nil {
@@ -110,6 +111,7 @@ func (i instant) Scan(v any) error {
 // document scans JSON into a value; NULL leaves it as it is.
 type document struct{ to any }
 
+// Scan decodes JSON; NULL leaves the value as it is.
 func (d document) Scan(v any) error {
 	switch v := v.(type) {
 	case nil:
