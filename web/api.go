@@ -118,7 +118,7 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 		Incident: s.Incident,
 		Events:   filled(s.Events),
 		Evidence: filled[page.Evidence](s.Evidence),
-		SLO:      wire.NewSLO(s.SLO),
+		SLO:      s.SLO,
 	})
 }
 

@@ -4,7 +4,6 @@ package wire
 
 import (
 	"encoding/json"
-	"math"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
@@ -50,59 +49,7 @@ type Story struct {
 	Incident alert.Incident  `json:"incident"`
 	Events   []alert.Event   `json:"events"` // oldest first
 	Evidence []page.Evidence `json:"evidence"`
-	SLO      SLO             `json:"slo"`
-}
-
-// SLO is a page.SLO whose numbers may be unknown.
-type SLO struct {
-	Description string     `json:"description,omitempty"`
-	Objective   string     `json:"objective,omitempty"` // percent, as its author wrote it
-	Window      string     `json:"window,omitempty"`
-	Runbook     string     `json:"runbook,omitempty"`
-	Standings   []Standing `json:"standings,omitempty"`
-}
-
-// Standing is a page.Standing whose numbers may be unknown.
-type Standing struct {
-	Cluster    string `json:"cluster"`
-	ErrorRatio Number `json:"error_ratio"` // of the last 5 minutes, 0 to 1
-	BurnRate   Number `json:"burn_rate"`   // of the last 5 minutes
-	BudgetLeft Number `json:"budget_left"` // of the window; 1 is all, below 0 is overspent
-}
-
-// NewSLO returns s as the API says it.
-func NewSLO(s page.SLO) SLO {
-	out := SLO{Description: s.Description, Objective: s.Objective, Window: s.Window, Runbook: s.Runbook}
-	for _, st := range s.Standings {
-		out.Standings = append(out.Standings, Standing{
-			Cluster:    st.Cluster,
-			ErrorRatio: Number(st.ErrorRatio),
-			BurnRate:   Number(st.BurnRate),
-			BudgetLeft: Number(st.BudgetLeft),
-		})
-	}
-	return out
-}
-
-// Number is a float that JSON writes as null where it is not finite, and
-// reads from null as NaN: unknown is not zero.
-type Number float64
-
-// MarshalJSON writes the number, or null.
-func (n Number) MarshalJSON() ([]byte, error) {
-	if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(n))
-}
-
-// UnmarshalJSON reads a number, or null.
-func (n *Number) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		*n = Number(math.NaN())
-		return nil
-	}
-	return json.Unmarshal(b, (*float64)(n))
+	SLO      page.SLO        `json:"slo"`
 }
 
 // Watch is who is on call by one schedule, now and next.
