@@ -36,16 +36,16 @@ var (
 	randomSeed    = flag.Int64("federation.seed", 1, "seed of the random queries")
 )
 
-// prometheus is a Prometheus as far as federation sees it: its own
+// standIn is a Prometheus as far as federation sees it: its own
 // remote-read handler over a TSDB, and its status.
-type prometheus struct {
+type standIn struct {
 	own        map[string]string // external labels that it really has
 	frameBytes int               // of a streamed answer; 0 is Prometheus' default
 	sampled    bool              // it does not stream
 	hidden     bool              // it does not serve its configuration
 }
 
-func (p prometheus) start(t testing.TB, series []testSeries) *httptest.Server {
+func (p standIn) start(t testing.TB, series []testSeries) *httptest.Server {
 	t.Helper()
 	db := teststorage.New(t)
 	load(t, db, series)
@@ -56,7 +56,7 @@ func (p prometheus) start(t testing.TB, series []testSeries) *httptest.Server {
 	return srv
 }
 
-func (p prometheus) handler(db storage.SampleAndChunkQueryable) http.Handler {
+func (p standIn) handler(db storage.SampleAndChunkQueryable) http.Handler {
 	conf := config.DefaultConfig
 	conf.GlobalConfig.ExternalLabels = labels.FromMap(p.own)
 	frame := p.frameBytes
@@ -117,22 +117,22 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	type member struct {
 		federation.Cluster
-		prometheus
+		standIn
 		extra []labels.Labels
 	}
 	members := []member{
 		{ // configured as it is; large series come in many frames
-			Cluster:    federation.Cluster{Name: "hangzhou", Labels: map[string]string{"cluster": "hangzhou", "region": "cn-east"}},
-			prometheus: prometheus{own: map[string]string{"cluster": "hangzhou", "region": "cn-east"}, frameBytes: 300},
-			extra:      []labels.Labels{labels.FromStrings("__name__", "own_cluster", "cluster", "somewhere")},
+			Cluster: federation.Cluster{Name: "hangzhou", Labels: map[string]string{"cluster": "hangzhou", "region": "cn-east"}},
+			standIn: standIn{own: map[string]string{"cluster": "hangzhou", "region": "cn-east"}, frameBytes: 300},
+			extra:   []labels.Labels{labels.FromStrings("__name__", "own_cluster", "cluster", "somewhere")},
 		},
 		{ // the server has none
 			Cluster: federation.Cluster{Name: "beijing", Labels: map[string]string{"cluster": "beijing", "region": "cn-north"}},
 			extra:   []labels.Labels{labels.FromStrings("__name__", "own_cluster", "cluster", "beijing")},
 		},
 		{ // differs, has more, is one of HA replicas; a series has a label of its own like the server's
-			Cluster:    federation.Cluster{Name: "tencent", ReplicaLabels: []string{"prometheus_replica"}},
-			prometheus: prometheus{own: map[string]string{"cluster": "tx", "prometheus": "k8s", "region": "self", "prometheus_replica": "0"}},
+			Cluster: federation.Cluster{Name: "tencent", ReplicaLabels: []string{"prometheus_replica"}},
+			standIn: standIn{own: map[string]string{"cluster": "tx", "prometheus": "k8s", "region": "self", "prometheus_replica": "0"}},
 			extra: []labels.Labels{
 				labels.FromStrings("__name__", "own_prometheus", "prometheus", "k8s"),
 				labels.FromStrings("__name__", "own_prometheus", "prometheus", "other"),
@@ -140,8 +140,8 @@ func newWorld(t testing.TB) *world {
 			},
 		},
 		{ // sends samples, does not stream, hides its configuration
-			Cluster:    federation.Cluster{Name: "edge", Labels: map[string]string{"site": "edge"}},
-			prometheus: prometheus{own: map[string]string{"site": "edge"}, sampled: true, hidden: true},
+			Cluster: federation.Cluster{Name: "edge", Labels: map[string]string{"site": "edge"}},
+			standIn: standIn{own: map[string]string{"site": "edge"}, sampled: true, hidden: true},
 		},
 	}
 	w := &world{}
