@@ -169,7 +169,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	for life := range kills {
 		child, address := c.start(life)
-		c.live(address, time.Duration(100+c.random.IntN(500))*time.Millisecond, child)
+		c.live(address, child)
 		c.noteInFlight()
 	}
 	child, _ := c.start(kills)
@@ -205,18 +205,26 @@ func (c *crash) kill(child *exec.Cmd) {
 	_ = child.Wait() // it says that it was killed
 }
 
-// live posts alerts and acknowledgements until the child dies, which is after
-// span.
-func (c *crash) live(address string, span time.Duration, child *exec.Cmd) {
+// live posts alerts and acknowledgements until the child is killed, which is
+// some time after enough of them.
+func (c *crash) live(address string, child *exec.Cmd) {
 	dead := make(chan struct{})
-	time.AfterFunc(span, func() { defer close(dead); c.kill(child) })
-	for {
+	most := 80
+	if raced {
+		most = 12
+	}
+	enough := most/4 + c.random.IntN(most)
+	for n := 0; ; n++ {
 		select {
 		case <-dead:
 			return
 		default:
 		}
 		c.post(address)
+		if n == enough {
+			span := time.Duration(c.random.IntN(50)) * time.Millisecond
+			time.AfterFunc(span, func() { defer close(dead); c.kill(child) })
+		}
 		if len(c.accepted) > 0 && c.random.IntN(8) == 0 {
 			service := c.accepted[len(c.accepted)-1-c.random.IntN(min(20, len(c.accepted)))]
 			c.acked[service] = true

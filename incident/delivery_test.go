@@ -309,7 +309,11 @@ func TestTenThousandAlerts(t *testing.T) {
 	defer l.Close()
 	s := newTimeline(t)
 	s.start(t, l)
-	alerts, begun := storm(10_000, 1_000), time.Now()
+	groups := 1_000
+	if raced {
+		groups = 50
+	}
+	alerts, begun := storm(10*groups, groups), time.Now()
 	for range 2 { // the second time they are known
 		for batch := range slices.Chunk(alerts, 100) {
 			if err := s.engine.Receive(t.Context(), batch); err != nil {
@@ -317,11 +321,11 @@ func TestTenThousandAlerts(t *testing.T) {
 			}
 		}
 	}
-	if took := time.Since(begun); took > 20*time.Second {
-		t.Errorf("20,000 alerts took %s", took)
+	if took := time.Since(begun); took > 8*time.Second {
+		t.Errorf("twice %d alerts took %s", len(alerts), took)
 	}
 	list, err := s.engine.List(t.Context(), false)
-	if err != nil || len(list) != 1000 {
+	if err != nil || len(list) != groups {
 		t.Fatalf("%d incidents, %v", len(list), err)
 	}
 	for _, inc := range list {
