@@ -45,15 +45,16 @@ func TestImportsGoDownward(t *testing.T) {
 			t.Errorf("%s: the folder %q is in no layer: add it to the table of the design and to this test", p.ImportPath, from)
 			continue
 		}
-		for _, imp := range append(append(p.Imports, p.TestImports...), p.XTestImports...) {
-			if !strings.HasPrefix(imp, module) {
-				continue
+		for _, imp := range append(p.Imports, p.TestImports...) {
+			if to, ours := ourFolder(imp); ours && to != from && layerOf[to] >= layer && layer < layerOf["cmd"] {
+				t.Errorf("%s (layer %d) imports %s (layer %d): declare the interface that it needs, and pass the implementation in from app", p.ImportPath, layer, imp, layerOf[to])
 			}
-			to := topFolder(imp)
-			if to == from || layerOf[to] < layer || from == "cmd" || from == "demo" {
-				continue
+		}
+		// A test from outside the package may use a real sibling, nothing above.
+		for _, imp := range p.XTestImports {
+			if to, ours := ourFolder(imp); ours && layerOf[to] > layer {
+				t.Errorf("the tests of %s (layer %d) import %s (layer %d)", p.ImportPath, layer, imp, layerOf[to])
 			}
-			t.Errorf("%s (layer %d) imports %s (layer %d): declare the interface that it needs, and pass the implementation in from app", p.ImportPath, layer, imp, layerOf[to])
 		}
 	}
 }
@@ -93,6 +94,10 @@ func hasPackageComment(t *testing.T, p pkg) bool {
 		}
 	}
 	return false
+}
+
+func ourFolder(importPath string) (folder string, ours bool) {
+	return topFolder(importPath), strings.HasPrefix(importPath, module)
 }
 
 func topFolder(importPath string) string {
