@@ -1,0 +1,229 @@
+// Package wecom stands in for the WeCom API where there is none: it checks
+// what the provider checks (credentials, tokens and their expiry, members,
+// sizes, rates, duplicates), answers errors inside a 200 as the provider
+// does, can be told to misbehave, and shows what arrived as a reader would
+// see it. It is no WeCom: it knows text messages of one application alone,
+// and tells nobody.
+//
+// The behaviour follows the provider's documentation of gettoken, of
+// message/send, of its error codes and of its rate limits
+// (developer.work.weixin.qq.com, documents 91039, 90236, 90313, 90312).
+package wecom
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The provider's limits.
+const (
+	MaxText   = 2048 // bytes of a text; what is longer is cut
+	PerMinute = 30   // messages to one member; what is more is dropped, with an errcode of 0
+	PerHour   = 1000
+)
+
+// Bounds of the stand-in itself.
+const (
+	maxBody     = 1 << 20
+	maxMessages = 500
+)
+
+// Config describes the company that the stand-in knows.
+type Config struct {
+	CorpID, Secret string
+	AgentID        int
+	Members        []string         // user ids, case does not matter; none: everybody is known
+	TokenLifetime  time.Duration    // default 2 h, as the provider's
+	Now            func() time.Time // default time.Now
+}
+
+// Message is one text that reached a member.
+type Message struct {
+	ID      string    `json:"id"`
+	To      string    `json:"to"`
+	Text    string    `json:"text"`
+	Cut     bool      `json:"cut"` // the provider cut it to its limit
+	Arrived time.Time `json:"arrived"`
+}
+
+// Counts tell what happened besides messages that arrived.
+type Counts struct {
+	Tokens     int `json:"tokens"`     // times a token was given
+	Sends      int `json:"sends"`      // requests to send, however answered
+	Duplicates int `json:"duplicates"` // accepted, and shown to nobody again
+	Dropped    int `json:"dropped"`    // accepted, and dropped for the rate of one member
+}
+
+// Fault is a way to misbehave.
+type Fault string
+
+// The faults.
+const (
+	Busy         Fault = "-1"         // errcode -1: system busy
+	TooOften     Fault = "45009"      // errcode 45009: frequency limit
+	TooParallel  Fault = "45033"      // errcode 45033: concurrency limit
+	NoPermission Fault = "60020"      // errcode 60020: the caller's address is not allowed
+	Status500    Fault = "500"        // an HTTP 500
+	Status429    Fault = "429"        // an HTTP 429 with Retry-After: 7
+	Hang         Fault = "hang"       // no answer until the client goes away
+	HalfBody     Fault = "half"       // the message arrives, half of the answer does
+	ExpiredToken Fault = "expired"    // errcode 42001, and the token is forgotten
+	NotJSON      Fault = "not json"   // a 200 with a web page
+	WrongUser    Fault = "wrong user" // errcode 0 with invaliduser naming the member
+)
+
+// Server is the stand-in, an http.Handler. It may be used from several
+// goroutines.
+type Server struct {
+	config Config
+	mux    *http.ServeMux
+
+	mu       sync.Mutex
+	tokens   map[string]time.Time // token to expiry
+	messages []Message            // oldest first
+	counts   Counts
+	sent     map[string][]time.Time // member to the times of messages
+	seen     map[string]time.Time   // request to when it stops being a duplicate
+	faults   []Fault
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New returns a stand-in that knows one company.
+func New(c Config) *Server {
+	if c.TokenLifetime == 0 {
+		c.TokenLifetime = 2 * time.Hour
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Server{
+		config: c, mux: http.NewServeMux(),
+		tokens: map[string]time.Time{}, sent: map[string][]time.Time{}, seen: map[string]time.Time{},
+	}
+	s.mux.HandleFunc("GET /cgi-bin/gettoken", s.gettoken)
+	s.mux.HandleFunc("POST /cgi-bin/message/send", s.send)
+	s.mux.HandleFunc("GET /messages", s.list)
+	s.mux.HandleFunc("GET /{$}", s.phone)
+	return s
+}
+
+// ServeHTTP answers the API under /cgi-bin/, the messages as JSON at
+// /messages and as a page at /.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Fail makes the next requests to send misbehave, one fault each.
+func (s *Server) Fail(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, faults...)
+}
+
+// Heal forgets the faults that have not happened yet.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// Messages returns what arrived, oldest first, the newest 500.
+func (s *Server) Messages() []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.messages)
+}
+
+// Counts returns what happened besides.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts
+}
+
+func (s *Server) nextFault() Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Sends++
+	if len(s.faults) == 0 {
+		return ""
+	}
+	f := s.faults[0]
+	s.faults = s.faults[1:]
+	return f
+}
+
+// answer is what the API says, always in a 200.
+type answer struct {
+	ErrCode     int    `json:"errcode"`
+	ErrMsg      string `json:"errmsg"`
+	AccessToken string `json:"access_token,omitempty"`
+	ExpiresIn   int    `json:"expires_in,omitempty"`
+	InvalidUser string `json:"invaliduser,omitempty"`
+	MsgID       string `json:"msgid,omitempty"`
+}
+
+// problem answers as the provider does, hint and address included.
+func (s *Server) problem(code int, message string) answer {
+	at := s.config.Now()
+	return answer{ErrCode: code, ErrMsg: fmt.Sprintf(
+		"%s, hint: [%d], from ip: 203.0.113.9, more info at https://open.work.weixin.qq.com/devtool/query?e=%d", message, at.UnixNano(), code)}
+}
+
+func reply(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	// A client that went away is its own affair.
+	_ = json.NewEncoder(w).Encode(a)
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+func (s *Server) gettoken(w http.ResponseWriter, r *http.Request) {
+	id, secret := r.URL.Query().Get("corpid"), r.URL.Query().Get("corpsecret")
+	switch {
+	case id == "":
+		reply(w, s.problem(41002, "corpid missing"))
+	case secret == "":
+		reply(w, s.problem(41004, "corpsecret missing"))
+	case !same(id, s.config.CorpID):
+		reply(w, s.problem(40013, "invalid corpid"))
+	case !same(secret, s.config.Secret):
+		reply(w, s.problem(40001, "invalid credential"))
+	default:
+		reply(w, answer{ErrMsg: "ok", AccessToken: s.token(), ExpiresIn: int(s.config.TokenLifetime / time.Second)})
+	}
+}
+
+// token returns the token that is valid, or a new one: asking again does not
+// give another before it expires.
+func (s *Server) token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Tokens++
+	now := s.config.Now()
+	for t, expiry := range s.tokens {
+		if now.Before(expiry) {
+			return t
+		}
+		delete(s.tokens, t)
+	}
+	t := rand.Text() + rand.Text()
+	s.tokens[t] = now.Add(s.config.TokenLifetime)
+	return t
+}
+
+func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	_ = json.NewEncoder(w).Encode(map[string]any{"messages": s.Messages(), "counts": s.Counts()})
+}
+
+func (s *Server) known(member string) bool {
+	return len(s.config.Members) == 0 ||
+		slices.ContainsFunc(s.config.Members, func(m string) bool { return strings.EqualFold(m, member) })
+}
