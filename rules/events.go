@@ -17,9 +17,31 @@ import (
 const edge = 5 * time.Minute
 
 // burst is the range of the raw rates that older parts of windows are made
-// of: four scrapes, so that three increases are in it, and two evaluations,
-// so that no increase falls between two of them.
-func burst(o Options) time.Duration { return max(4*o.ScrapeInterval, 2*o.Interval) }
+// of: at least four scrapes. Between its first and last sample lies a whole
+// number of evaluations and of scrapes, so that every increase of a counter
+// is in equally many of the rates: otherwise a short burst of errors would
+// weigh more or less by the luck of its moment. Where that takes more than
+// four minutes, it is four scrapes or two evaluations, whichever is longer.
+func burst(o Options) time.Duration {
+	const longest = 4 * time.Minute
+	cycle := leastCommonMultiple(o.ScrapeInterval, o.Interval)
+	span := cycle
+	for span < 3*o.ScrapeInterval {
+		span += cycle
+	}
+	if b := span + o.ScrapeInterval; b <= longest {
+		return b
+	}
+	return max(4*o.ScrapeInterval, 2*o.Interval)
+}
+
+func leastCommonMultiple(a, b time.Duration) time.Duration {
+	x, y := a, b
+	for y != 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
+}
 
 // metric returns the name of a recorded event series, such as
 // slo:sli_errors:rate5m.
@@ -138,10 +160,11 @@ func (e events) idle() parser.Expr {
 // eventRules returns the four event series of an SLO.
 func (c *compiler) eventRules(e events) []rulefmt.Rule {
 	total5, totalB := metric(totalSide, edge), metric(totalSide, c.burst)
+	lull := mul(num(0), e.own(total5)) // scrapes failed, or the series just vanished
 	return []rulefmt.Rule{
 		c.record(total5, either(e.rate(e.total, edge), e.idle()), e.labels),
 		c.record(metric(errorsSide, edge), e.failed(edge, total5), e.labels),
-		c.record(totalB, either(e.rate(e.total, c.burst), equals(e.own(total5), num(0))), e.labels),
+		c.record(totalB, either(e.rate(e.total, c.burst), lull), e.labels),
 		c.record(metric(errorsSide, c.burst), e.failed(c.burst, totalB), e.labels),
 	}
 }

@@ -16,16 +16,19 @@ import (
 // fixed adds the rules that compute every SLO at once.
 func (c *compiler) fixed(slos []slo.SLO) {
 	f := c.file(prefix + "windows.yaml")
-	f.Groups = []rulefmt.RuleGroup{c.fast(), c.slow(), c.targets()}
+	f.Groups = append(f.Groups, c.fast(), c.slow())
 	var periods []int
 	for _, s := range slos {
 		periods = append(periods, s.Window.Days())
 	}
 	slices.Sort(periods)
-	for _, days := range slices.Compact(periods) {
-		f.Groups = append(f.Groups, c.period(days))
+	periods = slices.Compact(periods)
+	for _, days := range periods {
+		if !isTierWindow(c.o, period(days).length) {
+			f.Groups = append(f.Groups, c.period(days))
+		}
 	}
-	f.Groups = append(f.Groups, c.health())
+	f.Groups = append(f.Groups, c.budgets(periods), c.health())
 }
 
 // fast returns the windows of the tiers that page, their ratios and alerts,
@@ -72,31 +75,40 @@ func busyRatio(d time.Duration) parser.Expr {
 	return div(all(metric(errorsSide, d)), above(all(metric(totalSide, d)), num(0)))
 }
 
-// targets returns what was promised, under the names that dashboards read.
-func (c *compiler) targets() rulefmt.RuleGroup {
-	return group("targets", slow,
-		c.record("slo:objective:ratio", parameter(parameterObjective), nil),
-		c.record("slo:error_budget:ratio", parameter(parameterBudget), nil),
-		c.record("slo:time_period:days", parameter(parameterPeriod), nil))
-}
-
 // period returns the group of the SLOs whose budget is for that many days.
 func (c *compiler) period(days int) rulefmt.RuleGroup {
 	w := period(days)
-	these := equals(parameter(parameterPeriod), num(float64(days)))
-	budget := onIdentity(parser.LAND, parameter(parameterBudget), these)
-	var rules []rulefmt.Rule
-	if !isTierWindow(c.o, w.length) {
-		rules = append(rules,
-			c.record(metric(errorsSide, w.length), onIdentity(parser.LAND, c.tiled(errorsSide, w), these), nil),
-			c.record(metric(totalSide, w.length), onIdentity(parser.LAND, c.tiled(totalSide, w), these), nil),
-			c.ratio(w.length))
+	return group("period-"+span(w.length), slow,
+		c.record(metric(errorsSide, w.length), onIdentity(parser.LAND, c.tiled(errorsSide, w), lasting(days)), nil),
+		c.record(metric(totalSide, w.length), onIdentity(parser.LAND, c.tiled(totalSide, w), lasting(days)), nil),
+		c.ratio(w.length))
+}
+
+// lasting returns the SLOs whose budget is for that many days.
+func lasting(days int) parser.Expr {
+	return equals(parameter(parameterPeriod), num(float64(days)))
+}
+
+// budgets returns what was promised and what is left of it, under the names
+// that dashboards read.
+func (c *compiler) budgets(periods []int) rulefmt.RuleGroup {
+	rules := []rulefmt.Rule{
+		c.record("slo:objective:ratio", parameter(parameterObjective), nil),
+		c.record("slo:error_budget:ratio", parameter(parameterBudget), nil),
+		c.record("slo:time_period:days", parameter(parameterPeriod), nil),
 	}
-	burn := onIdentity(parser.DIV, ratio(w.length), budget)
-	rules = append(rules,
-		c.record("slo:period_burn_rate:ratio", burn, nil),
-		c.record("slo:period_error_budget_remaining:ratio", sub(num(1), burn), nil))
-	return group("period-"+span(w.length), slow, rules...)
+	var burns []parser.Expr
+	for _, days := range periods {
+		budget := onIdentity(parser.LAND, parameter(parameterBudget), lasting(days))
+		burns = append(burns, onIdentity(parser.DIV, ratio(period(days).length), budget))
+	}
+	if len(burns) > 0 {
+		burn := chain(parser.LOR, burns...)
+		rules = append(rules,
+			c.record("slo:period_burn_rate:ratio", burn, nil),
+			c.record("slo:period_error_budget_remaining:ratio", sub(num(1), burn), nil))
+	}
+	return group("budgets", slow, rules...)
 }
 
 // isTierWindow says whether every SLO's events are recorded over d anyway.

@@ -2,8 +2,8 @@ package rules
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -125,8 +125,29 @@ func print(e parser.Expr) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("parse what was printed: %w: %s", err, text)
 	}
-	if parser.Tree(again) != parser.Tree(e) {
+	if !same(again, e) {
 		return "", fmt.Errorf("parse what was printed: another expression: %s", text)
 	}
-	return strings.TrimSpace(text), nil
+	return text, nil
+}
+
+// same says whether two trees have the same nodes. A parent that does not
+// show all of itself is compared by its type and what it shows.
+func same(a, b parser.Node) bool {
+	if reflect.TypeOf(a) != reflect.TypeOf(b) {
+		return false
+	}
+	x, y := parser.Children(a), parser.Children(b)
+	if len(x) == 0 || len(x) != len(y) {
+		return len(x) == len(y) && a.String() == b.String()
+	}
+	if p, ok := a.(interface{ ShortString() string }); ok && p.ShortString() != b.(interface{ ShortString() string }).ShortString() {
+		return false
+	}
+	for i := range x {
+		if !same(x[i], y[i]) {
+			return false
+		}
+	}
+	return true
 }
