@@ -22,6 +22,7 @@ const (
 	DefaultTimeout       = 10 * time.Second
 	DefaultQueryTimeout  = 2 * time.Minute  // as Prometheus' --query.timeout
 	DefaultMaxSamples    = 50_000_000       // as Prometheus' --query.max-samples
+	DefaultMaxQueries    = 20               // as Prometheus' --query.max-concurrency
 	DefaultLookbackDelta = 5 * time.Minute  // as Prometheus' --query.lookback-delta
 	DefaultMaxBytes      = int64(512 << 20) // some 250 million float samples, compressed as they arrive
 )
@@ -45,6 +46,7 @@ type Config struct {
 	QueryTimeout  time.Duration         // for a whole query; default 2 min
 	MaxSamples    int                   // that one query may hold at once; default 50 million
 	MaxBytes      int64                 // that all clusters together may send for one query; default 512 MiB
+	MaxQueries    int                   // that run at once; others wait; default 20
 	LookbackDelta time.Duration         // default 5 min
 	Logger        *slog.Logger          // required
 	Registerer    prometheus.Registerer // nil registers nothing
@@ -65,13 +67,14 @@ func (c *Config) defaults() error {
 			return fmt.Errorf("federation: %s %s is negative", name, d)
 		}
 	}
-	if c.MaxSamples < 0 || c.MaxBytes < 0 {
+	if c.MaxSamples < 0 || c.MaxBytes < 0 || c.MaxQueries < 0 {
 		return errors.New("federation: a limit is negative")
 	}
 	c.Timeout = orDefault(c.Timeout, DefaultTimeout)
 	c.QueryTimeout = orDefault(c.QueryTimeout, DefaultQueryTimeout)
 	c.LookbackDelta = orDefault(c.LookbackDelta, DefaultLookbackDelta)
 	c.MaxSamples = orDefault(c.MaxSamples, DefaultMaxSamples)
+	c.MaxQueries = orDefault(c.MaxQueries, DefaultMaxQueries)
 	c.MaxBytes = orDefault(c.MaxBytes, DefaultMaxBytes)
 	return nil
 }

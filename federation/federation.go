@@ -52,6 +52,7 @@ func New(c Config) (*Federation, error) {
 		Logger:                   c.Logger,
 		MaxSamples:               c.MaxSamples,
 		Timeout:                  c.QueryTimeout,
+		ActiveQueryTracker:       make(turnstile, c.MaxQueries),
 		LookbackDelta:            c.LookbackDelta,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
 		EnableAtModifier:         true,
