@@ -1,4 +1,4 @@
-// Package email sends pages by SMTP: one mail per page, with a text part and
-// an HTML part. It decides nothing about who is paged or when, and it does not
-// retry: its errors say whether trying again may help.
+// Package email sends pages as mails through one SMTP server (a smarthost),
+// as text and as HTML. It keeps no queue: what the server does not take is an
+// error that says whether the same page may be taken later.
 package email

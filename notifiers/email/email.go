@@ -1,6 +1,3 @@
-// Package email sends pages as mails through one SMTP server (a smarthost),
-// as text and as HTML. It keeps no queue: what the server does not take is an
-// error.
 package email
 
 import (
