@@ -76,7 +76,7 @@ func newRig(t *testing.T, logger *slog.Logger) rig {
 
 func TestContract(t *testing.T) {
 	faults := map[notifytest.Trouble]standin.Fault{
-		notifytest.Down: standin.Status500, notifytest.Later: standin.TooOften, notifytest.Refused: standin.NoPermission,
+		notifytest.Down: standin.ServerError, notifytest.Later: standin.TooOften, notifytest.Refused: standin.NoPermission,
 		notifytest.Hang: standin.Hang, notifytest.Half: standin.HalfBody,
 	}
 	notifytest.Run(t, func(t *testing.T, logger *slog.Logger) notifytest.Provider {
@@ -118,8 +118,8 @@ func TestAnswersOfTheProvider(t *testing.T) {
 		{standin.Busy, true, 2 * time.Second, "errcode -1"},
 		{standin.TooOften, true, time.Minute, "errcode 45009"},
 		{standin.TooParallel, true, 2 * time.Second, "errcode 45033"},
-		{standin.Status500, true, 0, "500"},
-		{standin.Status429, true, 7 * time.Second, "429"},
+		{standin.ServerError, true, 0, "500"},
+		{standin.TooManyRequests, true, 7 * time.Second, "429"},
 		{standin.NotJSON, true, 0, ""},
 		{standin.NoPermission, false, 0, "errcode 60020"},
 		{standin.WrongUser, false, 0, ""},

@@ -54,9 +54,9 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, fault Fault) 
 		reply(w, s.problem(45033, "api concurrent out of limit"))
 	case NoPermission:
 		reply(w, s.problem(60020, "not allow to access from your ip"))
-	case Status500:
+	case ServerError:
 		http.Error(w, "internal error", http.StatusInternalServerError)
-	case Status429:
+	case TooManyRequests:
 		w.Header().Set("Retry-After", "7")
 		http.Error(w, "slow down", http.StatusTooManyRequests)
 	case Hang:

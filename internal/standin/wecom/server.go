@@ -66,17 +66,17 @@ type Fault string
 
 // The faults.
 const (
-	Busy         Fault = "-1"         // errcode -1: system busy
-	TooOften     Fault = "45009"      // errcode 45009: frequency limit
-	TooParallel  Fault = "45033"      // errcode 45033: concurrency limit
-	NoPermission Fault = "60020"      // errcode 60020: the caller's address is not allowed
-	Status500    Fault = "500"        // an HTTP 500
-	Status429    Fault = "429"        // an HTTP 429 with Retry-After: 7
-	Hang         Fault = "hang"       // no answer until the client goes away
-	HalfBody     Fault = "half"       // the message arrives, half of the answer does
-	ExpiredToken Fault = "expired"    // errcode 42001, and the token is forgotten
-	NotJSON      Fault = "not json"   // a 200 with a web page
-	WrongUser    Fault = "wrong user" // errcode 0 with invaliduser naming the member
+	Busy            Fault = "-1"         // errcode -1: system busy
+	TooOften        Fault = "45009"      // errcode 45009: frequency limit
+	TooParallel     Fault = "45033"      // errcode 45033: concurrency limit
+	NoPermission    Fault = "60020"      // errcode 60020: the caller's address is not allowed
+	ServerError     Fault = "500"        // an HTTP 500
+	TooManyRequests Fault = "429"        // an HTTP 429 with Retry-After: 7
+	Hang            Fault = "hang"       // no answer until the client goes away
+	HalfBody        Fault = "half"       // the message arrives, half of the answer does
+	ExpiredToken    Fault = "expired"    // errcode 42001, and the token is forgotten
+	NotJSON         Fault = "not json"   // a 200 with a web page
+	WrongUser       Fault = "wrong user" // errcode 0 with invaliduser naming the member
 )
 
 // Server is the stand-in, an http.Handler. It may be used from several
