@@ -4,6 +4,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type Config struct {
 	Dir   string // for data and logs; it is wiped
 	Ports Ports
 	Self  string                           // this program, for the children that are part of it
+	Bin   string                           // the midwatch that is shown; bin/midwatch when ""
 	Tell  func(format string, args ...any) // of progress
 }
 
@@ -96,7 +98,9 @@ func (s *Stack) path(parts ...string) string {
 
 func (s *Stack) logs() string { return s.path("log") }
 
-func (s *Stack) midwatch() string { return filepath.Join(s.Root, "bin", "midwatch") }
+func (s *Stack) midwatch() string {
+	return cmp.Or(s.Bin, filepath.Join(s.Root, "bin", "midwatch"))
+}
 
 // ConfigFile is the configuration that Midwatch runs with.
 func (s *Stack) ConfigFile() string { return s.path("config", "midwatch.yaml") }
