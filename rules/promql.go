@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -31,7 +33,7 @@ func ne(name, value string) *labels.Matcher {
 
 // series selects a metric at the instant.
 func series(name string, ms ...*labels.Matcher) *parser.VectorSelector {
-	return &parser.VectorSelector{Name: name, LabelMatchers: append(slices.Clone(ms), eq(labels.MetricName, name))}
+	return &parser.VectorSelector{Name: name, LabelMatchers: append(slices.Clone(ms), eq(model.MetricNameLabel, name))}
 }
 
 // ago returns a selector with an offset.
@@ -128,7 +130,7 @@ func print(e parser.Expr) (string, error) {
 	if !same(again, e) {
 		return "", fmt.Errorf("parse what was printed: another expression: %s", text)
 	}
-	return text, nil
+	return strings.TrimSpace(text), nil // the first line may be indented
 }
 
 // same says whether two trees have the same nodes. A parent that does not

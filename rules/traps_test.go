@@ -3,6 +3,7 @@ package rules_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -130,6 +131,7 @@ func TestCounterReset(t *testing.T) {
 	}
 	w.scrape(`requests_total{app="a"}`, 0, 3*hour, scrape, again(100))
 	w.scrape(`failures_total{app="a"}`, 0, 3*hour, scrape, again(0.05))
+	w.replay(0, 2*hour-10*minute)
 	w.live(2 * hour)
 	for _, window := range []string{"5m", "30m", "1h", "2h"} {
 		near(t, window, w.value(2*hour, "slo:sli_error:ratio_rate"+window), 0.0005, 0.001)
@@ -180,7 +182,7 @@ func TestMissingParameters(t *testing.T) {
 	if groups[1].Name != "midwatch-parameters/shop/a" {
 		t.Fatalf("the second group is %s", groups[1].Name)
 	}
-	set.Files[0].Groups = append(groups[:1:1], groups[2:]...)
+	set.Files[0].Groups = slices.Delete(slices.Clone(groups), 1, 2)
 	w := newWorld(t, set)
 	for _, app := range []string{"a", "b"} {
 		w.outage(app, hour, 20*minute, hour)
@@ -259,6 +261,7 @@ func TestGroupBy(t *testing.T) {
 			}
 		}
 		at := hour + 30*minute
+		w.replay(0, hour)
 		w.live(at)
 		near(t, "/pay", w.value(at, `slo:sli_error:ratio_rate1h{path="/pay"}`), 0.05, 0.02)
 		near(t, "/list", w.value(at, `slo:sli_error:ratio_rate1h{path="/list"}`), 0.0005, 0.02)
@@ -282,8 +285,9 @@ func TestSeriesVanish(t *testing.T) {
 		w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", func(s *slo.SLO) { s.GroupBy = groups })))
 		w.scrape(`requests_total{app="a",path="/"}`, 0, 2*hour, scrape, steady(100))
 		w.scrape(`failures_total{app="a",path="/"}`, 0, 2*hour, scrape, burst(10, 90*minute, 2*hour))
-		w.live(2*hour + 30*minute)
+		w.replay(0, 2*hour-5*minute)
 		at := 2*hour + 30*minute
+		w.live(at)
 		if got := w.value(at, "slo:sli_total:rate5m"); got != 0 {
 			t.Errorf("%v: traffic is %v", groups, got)
 		}

@@ -161,7 +161,7 @@ func TestWeekAgainstTruth(t *testing.T) {
 }
 
 func againstTruth(t *testing.T, days int, period string, lengths map[string]time.Duration) {
-	const every = 30 * time.Second
+	const every = time.Minute
 	end := time.Duration(days) * 24 * hour
 	total, failed := month(days)
 	w := newWorld(t, compile(t, rules.Options{Interval: time.Minute, ScrapeInterval: every},
@@ -171,11 +171,8 @@ func againstTruth(t *testing.T, days int, period string, lengths map[string]time
 		"midwatch-events/": 13 * time.Second, "midwatch-windows": 41 * time.Second, "midwatch-windows-slow": 77 * time.Second,
 		"midwatch-period-": 5 * time.Second, "midwatch-budgets": 30 * time.Second,
 	}
-	for i := range 3 {
-		phase, ls := time.Duration(i*10)*time.Second, fmt.Sprintf(`{app="a",i="%d"}`, i)
-		w.scrape("requests_total"+ls, phase, end, every, func(s float64) float64 { return total.at(s) / 3 })
-		w.scrape("failures_total"+ls, phase, end, every, func(s float64) float64 { return 1000 + failed.at(s)/3 })
-	}
+	w.scrape(`requests_total{app="a"}`, 0, end, every, total.at)
+	w.scrape(`failures_total{app="a"}`, 0, end, every, after(1000, failed.at))
 	w.replay(0, end)
 
 	truth := func(at, length time.Duration) float64 {
@@ -196,7 +193,9 @@ func againstTruth(t *testing.T, days int, period string, lengths map[string]time
 		}
 		mean := sum / float64(len(points))
 		t.Logf("%s: %d points, %.4f%% from the truth, at most %.4f%%", name, len(points), mean*100, worst*100)
-		if len(points) != 151 || worst > 0.002 || mean > 0.0005 {
+		// At a joint, one scrape of the outage's hour may weigh twice or not at
+		// all: 1.7% of it at a minute, of which a window shows its share.
+		if len(points) != 151 || worst > 0.005 || mean > 0.0005 {
 			t.Errorf("%s: %d points, %.4f%% from the truth, at most %.4f%%", name, len(points), mean*100, worst*100)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
@@ -164,7 +165,7 @@ func (w *world) replayRule(r rulefmt.Rule, from, to time.Time, every time.Durati
 	}
 	app := w.db.Appender(w.t.Context())
 	for _, s := range m {
-		b := labels.NewBuilder(s.Metric).Set(labels.MetricName, r.Record)
+		b := labels.NewBuilder(s.Metric).Set(model.MetricNameLabel, r.Record)
 		for k, v := range r.Labels {
 			b.Set(k, v)
 		}

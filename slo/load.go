@@ -67,8 +67,7 @@ func (l *loader) problem(file, message string, err error) {
 // reason returns the cause of a file system error without the path, which the
 // problem already names.
 func reason(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err

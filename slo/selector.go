@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -94,7 +95,7 @@ func kindOf(e parser.Expr) string {
 
 func hasName(ms []*labels.Matcher) bool {
 	for _, m := range ms {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual && m.Value != "" {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && m.Value != "" {
 			return true
 		}
 	}
@@ -133,8 +134,7 @@ func (c *checker) syntax(field, text string, err error) {
 		}
 	}
 	message, offset := err.Error(), 0
-	var pes parser.ParseErrors
-	if errors.As(err, &pes) && len(pes) > 0 {
+	if pes, ok := errors.AsType[parser.ParseErrors](err); ok && len(pes) > 0 {
 		message, offset = pes[0].Err.Error(), int(pes[0].PositionRange.Start)
 	}
 	n := yamldoc.Lookup(c.doc, field)
