@@ -3,14 +3,17 @@ package email
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/mail"
+	"net/textproto"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 
@@ -18,6 +21,9 @@ import (
 	"github.com/midwatch-slo/midwatch/notifiers"
 	"github.com/midwatch-slo/midwatch/page"
 )
+
+// maxError bounds what an error repeats of a server's words, in characters.
+const maxError = 300
 
 // The TLS policies.
 const (
@@ -51,7 +57,7 @@ func (c Config) Check() error {
 	if host, port, err := net.SplitHostPort(c.Smarthost); err != nil || host == "" || !isPort(port) {
 		errs = append(errs, errors.New("smarthost: want host:port, such as smtp.example.com:587"))
 	}
-	if _, err := mail.ParseAddress(c.From); err != nil {
+	if _, err := address(c.From); err != nil {
 		errs = append(errs, errors.New(`from: want an address, such as "Midwatch <midwatch@example.com>"`))
 	}
 	switch c.TLS {
@@ -70,6 +76,21 @@ func (c Config) Check() error {
 		errs = append(errs, errors.New("timeout: want more than 0"))
 	}
 	return errors.Join(errs...)
+}
+
+// address parses one address, with or without a name. It takes only what
+// needs no quotes between "<" and ">" of an SMTP command.
+func address(text string) (*mail.Address, error) {
+	a, err := mail.ParseAddress(text)
+	const most = 254 // bytes: RFC 5321, section 4.5.3.1.3
+	if err != nil || len(a.Address) > most || strings.Count(a.Address, "@") != 1 || strings.ContainsFunc(a.Address, unfit) {
+		return nil, fmt.Errorf("%q is no address", oneLine(text, maxName))
+	}
+	return a, nil
+}
+
+func unfit(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`<>"(),:;\[]`, r)
 }
 
 func isPort(text string) bool {
@@ -121,7 +142,7 @@ func New(c Config) (*Notifier, error) {
 	// Check has parsed all of these.
 	host, portText, _ := net.SplitHostPort(c.Smarthost)
 	port, _ := strconv.Atoi(portText)
-	from, _ := mail.ParseAddress(c.From)
+	from, _ := address(c.From)
 	c.TLSConfig = c.TLSConfig.Clone()
 	if c.TLSConfig.ServerName == "" {
 		c.TLSConfig.ServerName = host
@@ -132,9 +153,9 @@ func New(c Config) (*Notifier, error) {
 // Send hands the page to the server for p.To.Address. The same page sent
 // again is the same mail: it has the same Message-ID.
 func (n *Notifier) Send(ctx context.Context, p page.Page) error {
-	to, err := mail.ParseAddress(p.To.Address)
+	to, err := address(p.To.Address)
 	if err != nil {
-		return n.permanent(fmt.Errorf("%q is no address", p.To.Address))
+		return n.permanent(err)
 	}
 	msg, err := n.compose(p, to.Address)
 	if err != nil {
@@ -169,15 +190,30 @@ func (n *Notifier) failure(ctx context.Context, err error) error {
 	return se
 }
 
-// plain returns an error's words on one line and without the password.
+// plain returns an error's words on one line and without the password, which
+// a server could repeat as it was sent (RFC 4616, RFC 4954).
 func (n *Notifier) plain(text string) string {
-	text = n.config.Password.Redact(text)
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
-	const most = 300
-	if runes := []rune(text); len(runes) > most {
-		text = string(runes[:most])
+	c := n.config
+	if password := c.Password.Reveal(); password != "" {
+		for _, sent := range []string{password, "\x00" + c.Username + "\x00" + password} {
+			text = secret.New(base64.StdEncoding.EncodeToString([]byte(sent))).Redact(text)
+		}
 	}
-	return text
+	return oneLine(c.Password.Redact(text), maxError)
+}
+
+// replyCode returns the code of the server's reply that err is of, 0 when the
+// server did not reply.
+func replyCode(err error) int {
+	var se *gomail.SendError
+	if errors.As(err, &se) && se.ErrorCode() != 0 {
+		return se.ErrorCode()
+	}
+	var te *textproto.Error
+	if errors.As(err, &te) {
+		return te.Code
+	}
+	return 0
 }
 
 // dialogue is one connection to the server, for one mail.
@@ -214,7 +250,7 @@ func (d *dialogue) options() []gomail.Option {
 	c := d.notifier.config
 	options := []gomail.Option{
 		gomail.WithPort(d.notifier.port), gomail.WithTimeout(c.Timeout), gomail.WithTLSConfig(c.TLSConfig),
-		gomail.WithTLSPolicy(policy(c.TLS)), gomail.WithDialContextFunc(d.dial), gomail.WithoutNoop(),
+		gomail.WithTLSPolicy(policy(c.TLS)), gomail.WithDialContextFunc(d.dial), gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	if c.Hello != "" {
 		options = append(options, gomail.WithHELO(c.Hello))

@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/mail"
-	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 
@@ -22,34 +22,43 @@ import (
 //go:embed mail.html
 var mailHTML string
 
-// maxText bounds the text part, in bytes.
-const maxText = 64 << 10
+// Bounds of what a mail repeats.
+const (
+	maxText    = 64 << 10 // bytes of the text part
+	maxName    = 80       // characters of a name
+	maxSubject = 200      // characters
+	maxPreview = 140      // characters of what a list of mails shows beside the subject
+)
 
-// compose makes the mail. It depends on the page alone, but for the
-// boundaries between its parts.
+// compose makes the mail. It depends on the page alone, byte by byte: the
+// same page is the same mail.
 func (n *Notifier) compose(p page.Page, to string) (*gomail.Msg, error) {
 	html, err := render(p)
 	if err != nil {
 		return nil, err
 	}
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	id := hash("page", p.Key)
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("midwatch-"+id))
 	msg.FromMailAddress(n.from)
-	msg.ToMailAddress(&mail.Address{Name: p.To.FullName, Address: to})
-	msg.Subject(p.Subject())
-	msg.SetDateWithValue(p.At)
-	n.headers(msg, p)
+	msg.ToMailAddress(&mail.Address{Name: oneLine(p.To.FullName, maxName), Address: to})
+	msg.Subject(oneLine(p.Subject(), maxSubject))
+	if !p.At.IsZero() { // else go-mail takes the time at hand
+		msg.SetDateWithValue(p.At)
+	}
+	n.headers(msg, p, id)
 	msg.SetBodyString(gomail.TypeTextPlain, p.Text(maxText))
 	msg.AddAlternativeString(gomail.TypeTextHTML, html)
 	return msg, nil
 }
 
-// headers mark the mail: which page it is, whose thread it belongs to, and
-// that a machine sent it (RFC 3834, RFC 2919).
-func (n *Notifier) headers(msg *gomail.Msg, p page.Page) {
+// headers mark the mail: which page it is, whose thread it belongs to (RFC
+// 5322, section 3.6.4; the thread's root is never sent), and that a machine
+// sent it (RFC 3834, RFC 2919).
+func (n *Notifier) headers(msg *gomail.Msg, p page.Page, id string) {
 	domain := n.domain()
-	root := fmt.Sprintf("<midwatch-incident-%d-%d@%s>", p.Incident.ID, p.Incident.OpenedAt.Unix(), domain)
-	msg.SetMessageIDWithValue(messageID(p.Key, domain))
-	for name, value := range map[string]string{
+	root := fmt.Sprintf("<incident-%s@%s>", hash("incident", strconv.FormatInt(p.Incident.ID, 10), p.Incident.Key, strconv.FormatInt(p.Incident.OpenedAt.Unix(), 10)), domain)
+	msg.SetMessageIDWithValue("page-" + id + "@" + domain)
+	for name, value := range map[gomail.Header]string{
 		"References":               root,
 		"In-Reply-To":              root,
 		"List-Id":                  "Midwatch pages <midwatch." + domain + ">",
@@ -58,74 +67,104 @@ func (n *Notifier) headers(msg *gomail.Msg, p page.Page) {
 		"X-Mailer":                 "Midwatch",
 		"X-Midwatch-Incident":      strconv.FormatInt(p.Incident.ID, 10),
 		"X-Midwatch-Level":         p.Incident.Level.String(),
-		"X-Midwatch-Kind":          string(p.Kind),
+		"X-Midwatch-Kind":          oneLine(string(p.Kind), maxName),
 	} {
-		msg.SetGenHeaderPreformatted(gomail.Header(name), value)
+		if value != "" {
+			msg.SetGenHeader(name, value)
+		}
 	}
-	if p.Kind != page.Resolved && p.Incident.Level.Outranks(alert.P3) {
+	if p.Kind != page.Resolved && p.Incident.Level == alert.P1 {
 		msg.SetImportance(gomail.ImportanceHigh)
 	}
 }
 
-// messageID is the same for every try to send a page.
-func messageID(key, domain string) string {
-	sum := sha256.Sum256([]byte(key))
-	return "midwatch-" + hex.EncodeToString(sum[:16]) + "@" + domain
+// hash names something by what it is made of.
+func hash(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:16])
 }
 
+// domain returns what identifiers end with. A domain beyond ASCII has no
+// place in them.
 func (n *Notifier) domain() string {
 	_, domain, _ := strings.Cut(n.from.Address, "@")
+	if strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "midwatch.invalid"
+	}
 	return domain
 }
 
+// view is what the HTML part shows.
+type view struct {
+	page.Message
+	Colour   template.CSS
+	Preview  string
+	Clusters []cluster
+	Named    bool   // the clusters have names
+	Primary  string // the link to the incident, "" when there is none that is safe
+	To       string
+}
+
 func render(p page.Page) (string, error) {
-	view, err := template.New("mail").Parse(mailHTML)
+	v := view{Message: p.Message(), Colour: colour(p), Clusters: clusters(p.SLO.Standings), To: oneLine(p.To.Address, maxName)}
+	v.Preview = preview(v.Message)
+	v.Named = slices.ContainsFunc(v.Clusters, func(c cluster) bool { return c.Name != "" })
+	if slices.ContainsFunc(v.Links, func(l page.Link) bool { return l.URL == p.Link }) {
+		v.Primary = p.Link
+	}
+	t, err := template.New("mail").Parse(mailHTML)
 	if err != nil {
 		return "", err
 	}
 	var b bytes.Buffer
-	err = view.Execute(&b, struct {
-		page.Message
-		Colour   template.CSS
-		Incident string
-	}{p.Message(), colour(p), incidentLink(p)})
+	err = t.Execute(&b, v)
 	return b.String(), err
 }
 
-// incidentLink returns the link that the button leads to, "" when there is
-// none that is safe.
-func incidentLink(p page.Page) string {
-	for _, l := range p.Message().Links {
-		if l.URL == p.Link {
-			return l.URL
+// preview is what matters most after the lead: what is unusual, how the worst
+// cluster stands, and what its logs say.
+func preview(m page.Message) string {
+	parts := slices.Clone(m.Notices)
+	if len(m.Standings) > 0 {
+		parts = append(parts, m.Standings[0])
+	}
+	for _, f := range m.Findings {
+		if len(f.Patterns) > 0 {
+			parts = append(parts, f.Patterns[0].Text)
+			break
 		}
 	}
-	return ""
+	return oneLine(strings.Join(parts, " · "), maxPreview)
 }
 
-// colour is readable under white text, on light and on dark ground.
+// colour tells the level at a glance.
 func colour(p page.Page) template.CSS {
 	switch {
 	case p.Kind == page.Resolved:
-		return "#1e7d43"
+		return "#2e7d4f"
 	case p.Incident.Level == alert.P1:
-		return "#c22f2f"
+		return "#c3281e"
 	case p.Incident.Level == alert.P2:
-		return "#b35a00"
+		return "#e2a139"
 	}
-	return "#3a6ea5"
+	return "#8b95a1"
 }
 
-// replyCode returns the code of the server's reply that err is of, 0 when the
-// server did not reply.
-func replyCode(err error) int {
-	var se *gomail.SendError
-	if errors.As(err, &se) && se.ErrorCode() != 0 {
-		return se.ErrorCode()
+// oneLine returns text without what could end a line or turn it around, at
+// most limit characters long.
+func oneLine(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r):
+			return ' '
+		case unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
 	}
-	var te *textproto.Error
-	if errors.As(err, &te) {
-		return te.Code
-	}
-	return 0
+	return text
 }
