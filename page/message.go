@@ -143,7 +143,9 @@ func (c composer) end() time.Time {
 func (c composer) notices(w words) (notices []string) {
 	switch c.Kind {
 	case Again:
-		notices = append(notices, w.again)
+		// The time also keeps a provider that drops what it has seen from
+		// dropping a page that is about nothing new.
+		notices = append(notices, fmt.Sprintf(w.again, c.clock(c.At)))
 	case Raised:
 		notices = append(notices, fmt.Sprintf(w.raised, c.Incident.Level))
 	case Resolved:
@@ -177,7 +179,7 @@ func (c composer) facts(w words) (facts []Fact) {
 	if !strings.Contains(c.lead(w), clean(c.Incident.Service, maxField)) {
 		add(w.service, c.Incident.Service)
 	}
-	if !strings.Contains(c.lead(w), clean(c.Incident.Title, maxField)) {
+	if c.Incident.SLO == "" && !strings.Contains(c.lead(w), clean(c.Incident.Title, maxField)) {
 		add(w.what, c.Incident.Title)
 	}
 	add(w.slo, c.objective(w))
@@ -267,8 +269,12 @@ func pattern(lp LogPattern, w words) Pattern {
 			where = append(where, fmt.Sprintf(part.format, v))
 		}
 	}
+	text := clean(lp.Template, maxField)
+	if code := clean(lp.Code, maxField); code != "" && !strings.Contains(text, code) {
+		text = code + ": " + text
+	}
 	return Pattern{
-		Text: clean(lp.Template, maxField), Counts: counts,
+		Text: text, Counts: counts,
 		Sample: clean(lp.Sample, maxSample), Where: strings.Join(where, ", "),
 	}
 }

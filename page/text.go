@@ -9,9 +9,10 @@ import (
 // line is one line of text and how much it matters: what matters less goes
 // first when there is not enough room. A link is whole or absent.
 type line struct {
-	text string
-	rank int // 0 matters most
-	link bool
+	text    string
+	rank    int // 0 matters most
+	link    bool
+	section int // an empty line is between sections
 }
 
 // The ranks of lines.
@@ -50,14 +51,16 @@ func (p Page) Text(limit int) string {
 
 func (m Message) lines(w words) []line {
 	lines := []line{{text: inert(m.Lead)}}
+	section := 0
 	add := func(rank int, text string) {
 		if text != "" {
-			lines = append(lines, line{text: inert(text), rank: rank})
+			lines = append(lines, line{text: inert(text), rank: rank, section: section})
 		}
 	}
 	for _, n := range m.Notices {
 		add(rankNotice, n)
 	}
+	section++
 	for _, f := range m.Facts {
 		add(w.rank(f.Label), f.Label+": "+f.Text)
 	}
@@ -65,6 +68,7 @@ func (m Message) lines(w words) []line {
 		add(rankStanding, "· "+s)
 	}
 	for _, f := range m.Findings {
+		section++
 		add(rankTitle, f.Title)
 		for _, p := range f.Patterns {
 			add(rankPattern, "· "+p.Counts+": "+p.Text)
@@ -72,13 +76,14 @@ func (m Message) lines(w words) []line {
 			add(rankWhere, p.Where)
 		}
 	}
+	section++
 	add(rankDo, m.Do)
 	for i, l := range m.Links {
 		rank := rankLink
 		if i == 0 {
 			rank = rankIncident
 		}
-		lines = append(lines, line{text: l.Label + ": " + l.URL, rank: rank, link: true})
+		lines = append(lines, line{text: l.Label + ": " + l.URL, rank: rank, link: true, section: section})
 	}
 	return lines
 }
@@ -139,18 +144,32 @@ func cut(text string, limit int) string {
 	return text[:end] + mark
 }
 
+// between returns what separates a line from the one before it.
+func between(before, l line) string {
+	if before.section != l.section {
+		return "\n\n"
+	}
+	return "\n"
+}
+
 func size(lines []line) int {
-	n := len(lines) - 1
-	for _, l := range lines {
+	n := 0
+	for i, l := range lines {
 		n += len(l.text)
+		if i > 0 {
+			n += len(between(lines[i-1], l))
+		}
 	}
 	return n
 }
 
 func joined(lines []line) string {
-	texts := make([]string, len(lines))
+	var b strings.Builder
 	for i, l := range lines {
-		texts[i] = l.text
+		if i > 0 {
+			b.WriteString(between(lines[i-1], l))
+		}
+		b.WriteString(l.text)
 	}
-	return strings.Join(texts, "\n")
+	return b.String()
 }

@@ -26,7 +26,7 @@ type words struct {
 func english() words {
 	return words{
 		burns: "budget burns %s×", over: "after %s", alertFires: "an alert fires", resolved: "Resolved",
-		again:         "Sent again: nobody has acknowledged it.",
+		again:         "Sent again at %s: nobody has acknowledged it.",
 		raised:        "Raised to %s.",
 		acknowledged:  "Acknowledged by %s.",
 		stale:         "Stale: its alerts stopped coming without saying that they are resolved. It may still fail.",

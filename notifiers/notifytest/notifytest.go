@@ -60,11 +60,11 @@ func (p Provider) Page(key string, long bool) page.Page {
 		Key: key, Kind: page.Opened, At: at, Link: "https://midwatch.example.com/incidents/12",
 		To: page.Contact{User: "li.wei", FullName: "李伟", Channel: p.Channel, Address: p.Address, Timezone: "Asia/Shanghai"},
 		Incident: alert.Incident{
-			ID: 12, Service: "payment-service", SLO: "payment-availability", Title: "error budget burns (" + key + ")",
+			ID: 12, Service: "payment-service", SLO: "payment-availability", Title: "error budget burns",
 			Level: alert.P1, Status: alert.Open, Since: at.Add(-time.Minute),
 			Alerts: []alert.Alert{{Labels: model.LabelSet{"cluster": "hangzhou"}}},
 		},
-		SLO: page.SLO{Objective: "99.95", Window: "30d", Standings: []page.Standing{{Cluster: "hangzhou", BurnRate: 23, ErrorRatio: 0.0117, BudgetLeft: 0.61}}},
+		SLO: page.SLO{Description: "A promise (" + key + ").", Objective: "99.95", Window: "30d", Standings: []page.Standing{{Cluster: "hangzhou", BurnRate: 23, ErrorRatio: 0.0117, BudgetLeft: 0.61}}},
 	}
 	if long {
 		lines := []page.LogPattern{}
