@@ -118,6 +118,7 @@ type Notifier struct {
 	api    *api
 	tokens *tokens
 	pace   *pace
+	doubts *doubts
 }
 
 var _ notifiers.Notifier = (*Notifier)(nil)
@@ -130,7 +131,7 @@ func New(c Config) (*Notifier, error) {
 	}
 	a := newAPI(c)
 	return &Notifier{
-		config: c, api: a, pace: newPace(c.Now),
+		config: c, api: a, pace: newPace(c.Now), doubts: newDoubts(),
 		tokens: newTokens(c.Now, func(ctx context.Context) (string, time.Duration, error) { return a.token(ctx) }),
 	}, nil
 }
@@ -163,14 +164,16 @@ func (n *Notifier) Send(ctx context.Context, p page.Page) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.config.Timeout)
 	defer cancel()
-	body, err := encode(message{
-		ToUser: member, MsgType: "text", AgentID: n.config.AgentID, Text: messageText{p.Text(MaxText)},
-		Check: 1, Interval: int(duplicateInterval / time.Second),
-	})
+	body, err := n.body(p)
 	if err != nil {
 		return n.permanent("", fmt.Errorf("encode message: %w", err))
 	}
 	a, err := n.deliver(ctx, body)
+	if inDoubt(err) {
+		n.doubts.add(p.Key, body)
+	} else {
+		n.doubts.remove(p.Key)
+	}
 	if err != nil {
 		return n.failure(err)
 	}
@@ -178,6 +181,28 @@ func (n *Notifier) Send(ctx context.Context, p page.Page) error {
 		return n.permanent("", fmt.Errorf("%s is outside the application's range, or not licensed", member))
 	}
 	return nil
+}
+
+// body returns the request for a page: the one that was made before when
+// nobody knows what became of it, so that the provider recognises it.
+func (n *Notifier) body(p page.Page) ([]byte, error) {
+	if body := n.doubts.body(p.Key); body != nil {
+		return body, nil
+	}
+	return encode(message{
+		ToUser: p.To.Address, MsgType: "text", AgentID: n.config.AgentID, Text: messageText{p.Text(MaxText)},
+		Check: 1, Interval: int(duplicateInterval / time.Second),
+	})
+}
+
+// inDoubt tells whether a message may have arrived though err came back. What
+// the provider refuses with a code has not.
+func inDoubt(err error) bool {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return refused.status >= 500 || refused.code == -1
+	}
+	return err != nil
 }
 
 // deliver sends with the token at hand, and once more with another when the

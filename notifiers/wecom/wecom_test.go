@@ -230,6 +230,45 @@ func TestSamePageAgainIsShownOnce(t *testing.T) {
 	}
 }
 
+func TestPageInDoubtIsSentAsItWas(t *testing.T) {
+	r := newRig(t, nil)
+	p := pageTo("LiWei", "a")
+	r.provider.Fail(standin.HalfBody)
+	if err := r.Send(t.Context(), p); err == nil {
+		t.Fatal("half an answer is an answer")
+	}
+	p.SLO.Standings[0].BurnRate = 31
+	if err := r.Send(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if n, c := len(r.provider.Messages()), r.provider.Counts(); n != 1 || c.Duplicates != 1 {
+		t.Errorf("%d messages, %+v", n, c)
+	}
+	refused := pageTo("LiWei", "b")
+	r.provider.Fail(standin.TooOften)
+	if err := r.Send(t.Context(), refused); err == nil {
+		t.Fatal("a refusal is an answer")
+	}
+	refused.SLO.Standings[0].BurnRate = 31
+	if err := r.Send(t.Context(), refused); err != nil {
+		t.Fatal(err)
+	}
+	if m := r.provider.Messages(); !strings.Contains(m[len(m)-1].Text, "budget burns 31×") {
+		t.Errorf("a page that did not arrive is told as it was: %s", m[len(m)-1].Text)
+	}
+}
+
+func TestDoubtsAreBounded(t *testing.T) {
+	d := newDoubts()
+	for i := range maxDoubts + 10 {
+		d.add(fmt.Sprint(i), []byte("x"))
+	}
+	d.remove("500")
+	if len(d.bodies) != maxDoubts-1 || len(d.order) != maxDoubts-1 || d.body("9") != nil || d.body("10") == nil {
+		t.Errorf("%d bodies, %d keys", len(d.bodies), len(d.order))
+	}
+}
+
 func TestPaceIsKeptBeforeTheProviderDrops(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range standin.PerMinute {
