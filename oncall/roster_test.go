@@ -206,3 +206,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestDocumentedExampleLoads(t *testing.T) {
+	text, err := os.ReadFile("../docs/oncall.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/oncall.md has no example")
+	}
+	r, err := Parse("docs/oncall.md", []byte(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.At("payments", utc(t, "2026-11-24T02:00:00Z"))
+	if s.User != "ana" || !s.Override || len(r.Contacts(s.From, map[string]string{"service": "payment-service"})) == 0 {
+		t.Errorf("got %+v", s)
+	}
+}
