@@ -25,7 +25,7 @@ func good() page.Page {
 			{Cluster: cluster, ErrorRatio: 0.1, BurnRate: 200, BudgetLeft: 0.62},
 		}},
 		Evidence: []page.Evidence{{Source: "logs", Window: 10 * time.Minute, Patterns: []page.LogPattern{
-			{Template: "TimeoutException: HikariPool-1 - connection is not available", Count: 812, Before: 0},
+			{Template: "TimeoutException: HikariPool-<*> - connection is not available", Count: 812, Before: 0},
 		}}},
 		Link: "http://127.0.0.1:18000/incidents/1",
 	}
