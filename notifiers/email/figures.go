@@ -25,30 +25,39 @@ func clusters(standings []page.Standing) []cluster {
 	for i, s := range worstFirst {
 		rows[i] = cluster{
 			Name:     oneLine(s.Cluster, maxName),
-			BurnRate: figure(s.BurnRate, "×"), ErrorRatio: percent(s.ErrorRatio), BudgetLeft: percent(s.BudgetLeft),
+			BurnRate: times(s.BurnRate), ErrorRatio: percent(s.ErrorRatio), BudgetLeft: percent(s.BudgetLeft),
 			Burns: s.BurnRate > 1, Overspent: s.BudgetLeft < 0,
 		}
 	}
 	return rows
 }
 
-// percent writes a ratio in percent.
-func percent(ratio float64) string { return figure(ratio*100, "%") }
-
-// figure writes a number with as many digits as mean something, "?" when it
-// is unknown.
-func figure(v float64, unit string) string {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return "?"
+// times writes a burn rate.
+func times(v float64) string {
+	if math.Abs(v) < 9.95 {
+		return figure(v, 1, "×")
 	}
-	digits := 3
+	return figure(v, 0, "×")
+}
+
+// percent writes a ratio in percent, with two digits that mean something.
+func percent(ratio float64) string {
+	v := ratio * 100
 	switch size := math.Abs(v); {
 	case size >= 9.95 || v == 0:
-		digits = 0
+		return figure(v, 0, "%")
 	case size >= 0.995:
-		digits = 1
+		return figure(v, 1, "%")
 	case size >= 0.0995:
-		digits = 2
+		return figure(v, 2, "%")
+	}
+	return figure(v, 3, "%")
+}
+
+// figure writes a number, "?" when it is unknown.
+func figure(v float64, digits int, unit string) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return "?"
 	}
 	text := strconv.FormatFloat(v, 'f', digits, 64) + unit
 	if minus, ok := strings.CutPrefix(text, "-"); ok {

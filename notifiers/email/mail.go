@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"fmt"
 	"html/template"
 	"net/mail"
 	"slices"
@@ -24,10 +23,11 @@ var mailHTML string
 
 // Bounds of what a mail repeats.
 const (
-	maxText    = 64 << 10 // bytes of the text part
-	maxName    = 80       // characters of a name
-	maxSubject = 200      // characters
-	maxPreview = 140      // characters of what a list of mails shows beside the subject
+	maxText      = 64 << 10 // bytes of the text part
+	maxName      = 80       // characters of a name
+	maxSubject   = 200      // characters
+	maxElsewhere = 3        // links beside that to the incident; the text part has all
+	maxPreview   = 140      // characters of what a list of mails shows beside the subject
 )
 
 // compose makes the mail. It depends on the page alone, byte by byte: the
@@ -37,7 +37,8 @@ func (n *Notifier) compose(p page.Page, to string) (*gomail.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := hash("page", p.Key)
+	incident := hash("incident", strconv.FormatInt(p.Incident.ID, 10), p.Incident.Key, strconv.FormatInt(p.Incident.OpenedAt.Unix(), 10))
+	id := hash("page", incident, p.Key) // a store that begins anew counts its incidents anew
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("midwatch-"+id))
 	msg.FromMailAddress(n.from)
 	msg.ToMailAddress(&mail.Address{Name: oneLine(p.To.FullName, maxName), Address: to})
@@ -45,23 +46,21 @@ func (n *Notifier) compose(p page.Page, to string) (*gomail.Msg, error) {
 	if !p.At.IsZero() { // else go-mail takes the time at hand
 		msg.SetDateWithValue(p.At)
 	}
-	n.headers(msg, p, id)
+	msg.SetMessageIDWithValue("page-" + id + "@" + n.domain())
+	n.headers(msg, p, "<incident-"+incident+"@"+n.domain()+">")
 	msg.SetBodyString(gomail.TypeTextPlain, p.Text(maxText))
 	msg.AddAlternativeString(gomail.TypeTextHTML, html)
 	return msg, nil
 }
 
-// headers mark the mail: which page it is, whose thread it belongs to (RFC
-// 5322, section 3.6.4; the thread's root is never sent), and that a machine
-// sent it (RFC 3834, RFC 2919).
-func (n *Notifier) headers(msg *gomail.Msg, p page.Page, id string) {
-	domain := n.domain()
-	root := fmt.Sprintf("<incident-%s@%s>", hash("incident", strconv.FormatInt(p.Incident.ID, 10), p.Incident.Key, strconv.FormatInt(p.Incident.OpenedAt.Unix(), 10)), domain)
-	msg.SetMessageIDWithValue("page-" + id + "@" + domain)
+// headers mark the mail: whose thread it belongs to (RFC 5322, section 3.6.4;
+// the thread's root is never sent), what it is about, and that a machine sent
+// it (RFC 3834, RFC 2919).
+func (n *Notifier) headers(msg *gomail.Msg, p page.Page, root string) {
 	for name, value := range map[gomail.Header]string{
 		"References":               root,
 		"In-Reply-To":              root,
-		"List-Id":                  "Midwatch pages <midwatch." + domain + ">",
+		"List-Id":                  "Midwatch pages <midwatch." + n.domain() + ">",
 		"Auto-Submitted":           "auto-generated",
 		"X-Auto-Response-Suppress": "All",
 		"X-Mailer":                 "Midwatch",
@@ -97,20 +96,25 @@ func (n *Notifier) domain() string {
 // view is what the HTML part shows.
 type view struct {
 	page.Message
-	Colour   template.CSS
-	Preview  string
-	Clusters []cluster
-	Named    bool   // the clusters have names
-	Primary  string // the link to the incident, "" when there is none that is safe
-	To       string
+	Colour    template.CSS
+	Preview   string
+	Clusters  []cluster
+	Named     bool        // the clusters have names
+	Incident  string      // the link to its page, "" when there is none that is safe
+	Elsewhere []page.Link // the other links
+	To        string
 }
 
 func render(p page.Page) (string, error) {
 	v := view{Message: p.Message(), Colour: colour(p), Clusters: clusters(p.SLO.Standings), To: oneLine(p.To.Address, maxName)}
 	v.Preview = preview(v.Message)
 	v.Named = slices.ContainsFunc(v.Clusters, func(c cluster) bool { return c.Name != "" })
-	if slices.ContainsFunc(v.Links, func(l page.Link) bool { return l.URL == p.Link }) {
-		v.Primary = p.Link
+	for _, l := range v.Links {
+		if l.URL == p.Link {
+			v.Incident = l.URL
+		} else if len(v.Elsewhere) < maxElsewhere {
+			v.Elsewhere = append(v.Elsewhere, l)
+		}
 	}
 	t, err := template.New("mail").Parse(mailHTML)
 	if err != nil {
