@@ -48,6 +48,7 @@ func (w *world) finite(at time.Duration) {
 }
 
 func TestNoErrorSeriesYet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", nil)))
 	w.scrape(`requests_total{app="a"}`, 0, hour, scrape, steady(100))
 	w.live(20 * minute)
@@ -64,6 +65,7 @@ func TestNoErrorSeriesYet(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", nil), availability(t, "g", "99.9", func(s *slo.SLO) {
 		s.SLI.Events.Good, s.SLI.Events.Errors = `requests_total{app="g"}`, ""
 	})))
@@ -86,6 +88,7 @@ func TestIdle(t *testing.T) {
 // A new SLO has no history: what it does not know has no errors, at the
 // traffic that there is.
 func TestNewSLO(t *testing.T) {
+	t.Parallel()
 	before, after := availability(t, "a", "99.9", nil), availability(t, "b", "99.9", nil)
 	w := newWorld(t, compile(t, rules.Options{}, before))
 	blip := 6*hour + 2*minute
@@ -108,6 +111,7 @@ func TestNewSLO(t *testing.T) {
 // Rules are not evaluated for 20 minutes: what was not recorded had no
 // errors, and a blip after it does not page.
 func TestGapInEvaluation(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", nil)))
 	w.outage("a", 4*hour, 2*hour+20*minute, 2*hour+20*minute+20*time.Second)
 	w.replay(10*minute, 2*hour)
@@ -125,6 +129,7 @@ func TestGapInEvaluation(t *testing.T) {
 }
 
 func TestCounterReset(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", nil)))
 	again := func(perSecond float64) func(float64) float64 {
 		return func(s float64) float64 { return perSecond * math.Mod(s, 1500) } // restarts every 25 minutes
@@ -144,6 +149,7 @@ func TestCounterReset(t *testing.T) {
 // What others write under our names, and parameters that are there twice,
 // change nothing for the SLOs beside them.
 func TestForeignSeries(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", nil), availability(t, "b", "99.9", nil)))
 	for _, app := range []string{"a", "b"} {
 		w.outage(app, 3*hour, 2*hour, 3*hour)
@@ -177,6 +183,7 @@ func TestForeignSeries(t *testing.T) {
 }
 
 func TestMissingParameters(t *testing.T) {
+	t.Parallel()
 	set := compile(t, rules.Options{}, availability(t, "a", "99.9", nil), availability(t, "b", "99.9", nil))
 	groups := set.Files[0].Groups
 	if groups[1].Name != "midwatch-parameters/shop/a" {
@@ -200,6 +207,7 @@ func TestMissingParameters(t *testing.T) {
 }
 
 func TestFailingRulesAlert(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", nil)))
 	// One failure is no page; failures for ten minutes are.
 	for group, failures := range map[string]func(float64) float64{
@@ -216,6 +224,7 @@ func TestFailingRulesAlert(t *testing.T) {
 }
 
 func TestSeverities(t *testing.T) {
+	t.Parallel()
 	core := func(s *slo.SLO) { s.Critical = true }
 	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", core), availability(t, "b", "99.9", nil)))
 	for _, app := range []string{"a", "b"} {
@@ -243,6 +252,7 @@ func TestSeverities(t *testing.T) {
 // Series that lack the label that an SLO groups by have a budget of their
 // own, without the label.
 func TestGroupBy(t *testing.T) {
+	t.Parallel()
 	for _, good := range []bool{false, true} {
 		w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", func(s *slo.SLO) {
 			s.GroupBy = []string{"path"}
@@ -281,6 +291,7 @@ func TestGroupBy(t *testing.T) {
 // A service whose series are gone has no traffic, and keeps the history that
 // it has: half an hour at 10% errors are 10% of the hour's requests.
 func TestSeriesVanish(t *testing.T) {
+	t.Parallel()
 	for _, groups := range [][]string{nil, {"path"}} {
 		w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", func(s *slo.SLO) { s.GroupBy = groups })))
 		w.scrape(`requests_total{app="a",path="/"}`, 0, 2*hour, scrape, steady(100))
@@ -304,6 +315,7 @@ func TestSeriesVanish(t *testing.T) {
 // While an SLO is new, catch-up rules read its windows from raw counters, if
 // these reach back that far.
 func TestCatchUp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, compile(t, rules.Options{CatchUp: true}, availability(t, "a", "99.9", nil), availability(t, "young", "99.9", nil)))
 	// 2% of requests failed for half an hour, until ten minutes before the SLO.
 	begin := 3 * hour

@@ -47,6 +47,7 @@ func earliest(points map[time.Duration]float64) time.Duration {
 // is not one evaluation later than one on raw windows, and no ratio is more
 // than half a point farther from the truth than the raw one.
 func TestOutageAgainstRawWindows(t *testing.T) {
+	t.Parallel()
 	for _, every := range []time.Duration{15 * time.Second, 30 * time.Second, time.Minute} {
 		for _, share := range []float64{1, 0.1} {
 			t.Run(fmt.Sprintf("%s scrapes, %g%% errors", every, share*100), func(t *testing.T) {
@@ -153,10 +154,12 @@ func month(days int) (total, failed integral) {
 // window of a day and passes joint after joint of the longer ones, each is
 // compared with the events that there were.
 func TestMonthAgainstTruth(t *testing.T) {
+	t.Parallel()
 	againstTruth(t, 33, "30d", map[string]time.Duration{"30m": 30 * minute, "1h": hour, "2h": 2 * hour, "6h": 6 * hour, "1d": 24 * hour, "3d": 72 * hour, "30d": 30 * 24 * hour})
 }
 
 func TestWeekAgainstTruth(t *testing.T) {
+	t.Parallel()
 	againstTruth(t, 9, "7d", map[string]time.Duration{"7d": 7 * 24 * hour})
 }
 

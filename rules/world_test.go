@@ -137,19 +137,31 @@ func (w *world) phaseOf(name string) time.Duration {
 }
 
 // replay records every series of the set over a time by range queries, which
-// is fast, and all that a rule can read but its own past.
+// is fast, and all that a rule can read but its own past. What no rule reads
+// over a range is recorded over the last hours alone.
 func (w *world) replay(from, to time.Duration) {
 	w.t.Helper()
 	for _, g := range w.set.Groups() {
 		every := time.Duration(g.Interval)
 		begin := epoch.Add(from).Truncate(every).Add(w.phaseOf(g.Name))
 		for _, r := range g.Rules {
+			start := begin
+			if recent := epoch.Add(to - 6*hour).Truncate(every).Add(w.phaseOf(g.Name)); !strings.HasPrefix(r.Record, "slo:sli_") || strings.Contains(r.Record, "ratio") {
+				start = latest(begin, recent)
+			}
 			if r.Record != "" {
-				w.replayRule(r, begin, epoch.Add(to), every)
+				w.replayRule(r, start, epoch.Add(to), every)
 			}
 		}
 	}
 	w.until = epoch.Add(to)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (w *world) replayRule(r rulefmt.Rule, from, to time.Time, every time.Duration) {
