@@ -21,7 +21,7 @@ help: ## list the targets
 .PHONY: build
 build: ## build bin/midwatch
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/midwatch ./cmd/midwatch
+	go build -ldflags '$(LDFLAGS)' -o bin/midwatch ./cmd/midwatch
 
 .PHONY: demo
 demo: tools build ## three clusters, an outage, and the page it causes

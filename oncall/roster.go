@@ -52,6 +52,15 @@ type route struct {
 // Schedules returns the names of all schedules, in the order of the files.
 func (r *Roster) Schedules() []string { return slices.Clone(r.order) }
 
+// Location returns the time zone of a schedule, UTC for one that does not
+// exist.
+func (r *Roster) Location(name string) *time.Location {
+	if s, ok := r.schedules[name]; ok {
+		return s.loc
+	}
+	return time.UTC
+}
+
 // Channels returns the names of all channels that contacts name, sorted, so
 // that one that is not configured can be found before somebody needs it.
 func (r *Roster) Channels() []string {

@@ -1,0 +1,243 @@
+// Package app builds, starts, reloads and stops everything that "midwatch
+// serve" is made of. It is the one place that knows concrete types: what the
+// rooms ask of each other, it passes in.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/collectors/version"
+	dto "github.com/prometheus/client_model/go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/midwatch-slo/midwatch/incident"
+	build "github.com/midwatch-slo/midwatch/internal/version"
+	"github.com/midwatch-slo/midwatch/store"
+	"github.com/midwatch-slo/midwatch/web"
+)
+
+const (
+	// stopTimeout is how long requests may take to end when the server stops.
+	stopTimeout = 15 * time.Second
+	// checkEvery is how often clusters are compared with the configuration.
+	checkEvery = 5 * time.Minute
+)
+
+// Options is what the command line says.
+type Options struct {
+	ConfigFile    string
+	ListenAddress string // port 0 takes a free one
+	Logger        *slog.Logger
+}
+
+// App is a Midwatch, built and not yet running, or running.
+type App struct {
+	o        Options
+	current  atomic.Pointer[state]
+	reloads  sync.Mutex
+	store    *store.SQLite
+	engine   *incident.Engine
+	web      *web.Handler
+	listener net.Listener
+	ready    atomic.Bool
+	metrics  metrics
+}
+
+// New reads the configuration, opens the store and listens. When it returns
+// an error nothing is left open.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	a := &App{o: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	s, err := makeState(o.ConfigFile, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	a.current.Store(s)
+	if a.store, err = store.OpenSQLite(ctx, s.config.Store.Path); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version.NewCollector("midwatch"))
+	a.metrics = newMetrics(registry)
+	a.metrics.reloaded(true)
+	if a.engine, err = a.newEngine(s, registry); err != nil {
+		return nil, err
+	}
+	if a.web, err = a.newWeb(s, registry); err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	if a.listener, err = lc.Listen(ctx, "tcp", o.ListenAddress); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return a, nil
+}
+
+func (a *App) newEngine(s *state, registry prometheus.Registerer) (*incident.Engine, error) {
+	// The engine takes 0 as "the default" and less as "do not wait".
+	wait := time.Duration(*s.config.Evidence.Wait)
+	if wait == 0 {
+		wait = -1
+	}
+	return incident.New(incident.Config{
+		Store:        ledger{a.store},
+		Responders:   responders{a},
+		Sender:       sender{a},
+		Evidence:     evidence{a},
+		Facts:        facts{a},
+		Normalize:    a.normalize,
+		Link:         a.link,
+		EvidenceWait: wait,
+		Logger:       a.o.Logger.With("component", "incident"),
+		Registerer:   registry,
+	})
+}
+
+func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, error) {
+	return web.New(web.Config{
+		Receiver:  a.engine,
+		Incidents: incidents{a.engine},
+		Board:     &board{app: a},
+		OnCall:    watches{a},
+		Query: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a.current.Load().federation.Handler().ServeHTTP(w, r)
+		}),
+		Ready:  a.ready.Load,
+		Reload: a.Reload,
+		Tokens: s.tokens,
+		Logger: a.o.Logger,
+		Gatherer: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			return prometheus.Gatherers{registry, a.current.Load().registry}.Gather()
+		}),
+		Registerer: registry,
+		Location:   time.Local, //nolint:gosmopolitan // the server's own zone is the best guess before a browser says its own.
+		Version:    build.Version,
+		SourceURL:  build.SourceURL(),
+	})
+}
+
+// Addr is the address that it listens on.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// Run serves until ctx ends, then stops in reverse order: no new requests,
+// those in hand are answered, pages being sent are finished, the store is
+// closed.
+func (a *App) Run(ctx context.Context) error {
+	server := a.web.Server()
+	// What is accepted while the server winds down must still be paged.
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	var engine, rest errgroup.Group
+	engine.Go(func() error { return a.engine.Run(engineCtx) })
+	rest.Go(func() error { return a.serve(server) })
+	rest.Go(func() error { a.watchClusters(ctx); return nil })
+	a.ready.Store(true)
+	a.o.Logger.InfoContext(ctx, "midwatch is ready", "address", a.Addr(), "version", build.Version, "slos", len(a.current.Load().slos))
+
+	<-ctx.Done()
+	a.ready.Store(false)
+	a.o.Logger.InfoContext(ctx, "stopping")
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := server.Shutdown(stopCtx)
+	err = errors.Join(err, rest.Wait())
+	stopEngine()
+	return errors.Join(err, engine.Wait(), a.close())
+}
+
+func (a *App) serve(server *http.Server) error {
+	if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+func (a *App) close() error {
+	var err error
+	if a.listener != nil {
+		_ = a.listener.Close() // the server has closed it already, unless it never served
+	}
+	if s := a.current.Load(); s != nil {
+		s.close()
+	}
+	if a.store != nil {
+		err = a.store.Close()
+	}
+	return err
+}
+
+// Reload reads the configuration, and all files that it names, again. What
+// can go wrong goes wrong before anything changes. The store's path and the
+// wait for evidence stay as they were at the start.
+func (a *App) Reload(ctx context.Context) error {
+	a.reloads.Lock()
+	defer a.reloads.Unlock()
+	s, err := makeState(a.o.ConfigFile, a.o.Logger)
+	a.metrics.reloaded(err == nil)
+	if err != nil {
+		return fmt.Errorf("reload: %w", err)
+	}
+	old := a.current.Swap(s)
+	a.web.SetTokens(s.tokens)
+	old.close()
+	a.o.Logger.InfoContext(ctx, "configuration reloaded", "slos", len(s.slos), "clusters", len(s.config.Clusters))
+	go s.checkClusters(context.WithoutCancel(ctx), a.o.Logger)
+	return nil
+}
+
+// watchClusters compares the clusters with the configuration now and then.
+func (a *App) watchClusters(ctx context.Context) {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		a.current.Load().checkClusters(ctx, a.o.Logger)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) link(incident int64) string {
+	return fmt.Sprintf("%s/incidents/%d", strings.TrimRight(a.current.Load().config.ExternalURL, "/"), incident)
+}
+
+// metrics are those of the process as a whole.
+type metrics struct {
+	success prometheus.Gauge
+	seconds prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) metrics {
+	m := metrics{
+		success: prometheus.NewGauge(prometheus.GaugeOpts{Name: "midwatch_config_last_reload_successful", Help: "Whether the last reload of the configuration succeeded."}),
+		seconds: prometheus.NewGauge(prometheus.GaugeOpts{Name: "midwatch_config_last_reload_success_timestamp_seconds", Help: "When the configuration was last loaded successfully, in seconds since 1970."}),
+	}
+	r.MustRegister(m.success, m.seconds)
+	return m
+}
+
+func (m metrics) reloaded(ok bool) {
+	if !ok {
+		m.success.Set(0)
+		return
+	}
+	m.success.Set(1)
+	m.seconds.SetToCurrentTime()
+}

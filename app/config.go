@@ -1,0 +1,183 @@
+package app
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/midwatch-slo/midwatch/correlate/loki"
+	"github.com/midwatch-slo/midwatch/federation"
+	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/yamldoc"
+	"github.com/midwatch-slo/midwatch/notifiers/email"
+	"github.com/midwatch-slo/midwatch/notifiers/wecom"
+	"github.com/midwatch-slo/midwatch/web"
+)
+
+// Config is the configuration file of "midwatch serve". Paths in it are
+// relative to the file's own folder.
+type Config struct {
+	ExternalURL string               `yaml:"external_url"` // how people reach this server: the links in pages
+	SLOFiles    []string             `yaml:"slo_files"`    // globs
+	OnCallFiles []string             `yaml:"oncall_files"` // globs
+	Clusters    []federation.Cluster `yaml:"clusters"`
+	Federation  Federation           `yaml:"federation"`
+	Store       Store                `yaml:"store"`
+	Logs        *loki.Config         `yaml:"logs"` // none: pages come without log evidence
+	Evidence    Evidence             `yaml:"evidence"`
+	Notifiers   Notifiers            `yaml:"notifiers"`
+	API         API                  `yaml:"api"`
+
+	dir string // of the file
+}
+
+// Federation bounds what one query may cost.
+type Federation struct {
+	Timeout    model.Duration `yaml:"timeout"`     // of a whole query; default 2m
+	MaxSamples int            `yaml:"max_samples"` // in memory at once; default 50,000,000
+}
+
+// Store says where incidents and pages are kept.
+type Store struct {
+	Path string `yaml:"path"` // of the SQLite file; default midwatch.db
+}
+
+// Evidence says how long a first page waits for it.
+type Evidence struct {
+	Wait *model.Duration `yaml:"wait"` // default 3s; 0s sends at once
+}
+
+// Notifiers are the channels by which pages are sent.
+type Notifiers struct {
+	WeCom *wecom.Config `yaml:"wecom"`
+	Email *email.Config `yaml:"email"`
+}
+
+// API says who may acknowledge, resolve and reload.
+type API struct {
+	Tokens []web.TokenConfig `yaml:"tokens"`
+}
+
+// LoadConfig reads a configuration file. Every problem in it is reported at
+// once, as diag.Problems.
+func LoadConfig(path string) (Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	f, err := yamldoc.Parse(path, b)
+	if err != nil {
+		return Config{}, err
+	}
+	c := Config{dir: filepath.Dir(path)}
+	if len(f.Docs) != 1 {
+		return c, f.At(nil, "", fmt.Sprintf("want one YAML document, found %d", len(f.Docs)), "")
+	}
+	problems := f.Decode(f.Docs[0], &c)
+	c.defaults()
+	at := func(field, message, hint string) {
+		problems = append(problems, f.At(yamldoc.Lookup(f.Docs[0], field), field, message, hint))
+	}
+	if len(problems) == 0 {
+		c.validate(at)
+	}
+	resolvePaths(reflect.ValueOf(&c).Elem(), c.dir)
+	return c, problems.Err()
+}
+
+func (c *Config) defaults() {
+	if c.Store.Path == "" {
+		c.Store.Path = "midwatch.db"
+	}
+	if c.Evidence.Wait == nil {
+		wait := model.Duration(3 * time.Second)
+		c.Evidence.Wait = &wait
+	}
+}
+
+func (c *Config) validate(at func(field, message, hint string)) {
+	if u, err := url.Parse(c.ExternalURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		at("external_url", fmt.Sprintf("%q is no http or https URL", c.ExternalURL), "the address that a phone can open, such as https://midwatch.example.com")
+	}
+	for field, globs := range map[string][]string{"slo_files": c.SLOFiles, "oncall_files": c.OnCallFiles} {
+		if len(globs) == 0 {
+			at(field, "missing", "a list of globs, such as ["+strings.TrimSuffix(field, "_files")+"/*.yaml]")
+		}
+	}
+	if len(c.Clusters) == 0 {
+		at("clusters", "missing", "name at least one: {name: hangzhou, urls: [http://prometheus:9090]}")
+	}
+	if problems, ok := diag.Of(federation.Validate(c.Clusters)); ok {
+		for _, p := range problems {
+			at(p.Field, p.Message, p.Hint)
+		}
+	}
+	if c.Notifiers.WeCom == nil && c.Notifiers.Email == nil {
+		at("notifiers", "no channel is configured, so nobody could be paged", "configure wecom or email")
+	}
+	if len(c.API.Tokens) == 0 {
+		at("api.tokens", "missing, so nobody could acknowledge", "add {name: oncall, token_file: token}")
+	}
+}
+
+// files returns what the globs match, at least one file for each. A glob
+// that matches nothing is an error.
+func (c *Config) files(field string, globs []string) ([]string, error) {
+	var all []string
+	for _, g := range globs {
+		found, err := filepath.Glob(g)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q: %w", field, g, err)
+		}
+		if len(found) == 0 {
+			return nil, diag.Problem{Field: field, Message: fmt.Sprintf("%s matches no file", g), Hint: "paths are relative to the configuration file"}
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// resolvePaths makes every path in a configuration relative to dir: the
+// strings under keys that end in "path", "_file" or "_files".
+func resolvePaths(v reflect.Value, dir string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			resolvePaths(v.Elem(), dir)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			resolvePaths(v.Index(i), dir)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			if !field.IsExported() {
+				continue
+			}
+			key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+			if key == "path" || strings.HasSuffix(key, "_file") || strings.HasSuffix(key, "_files") {
+				joinPaths(v.Field(i), dir)
+				continue
+			}
+			resolvePaths(v.Field(i), dir)
+		}
+	}
+}
+
+func joinPaths(v reflect.Value, dir string) {
+	switch {
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			joinPaths(v.Index(i), dir)
+		}
+	case v.Kind() == reflect.String && v.String() != "" && !filepath.IsAbs(v.String()):
+		v.SetString(filepath.Join(dir, v.String()))
+	}
+}

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/midwatch-slo/midwatch/correlate/loki"
+	"github.com/midwatch-slo/midwatch/federation"
+	"github.com/midwatch-slo/midwatch/notifiers"
+	"github.com/midwatch-slo/midwatch/notifiers/email"
+	"github.com/midwatch-slo/midwatch/notifiers/wecom"
+	"github.com/midwatch-slo/midwatch/oncall"
+	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/web"
+)
+
+// state is all that a reload replaces at once: it is built whole before it is
+// used, and never changed after.
+type state struct {
+	config     Config
+	slos       []slo.SLO
+	byID       map[string]slo.SLO // "service/name"
+	roster     *oncall.Roster
+	federation *federation.Federation
+	logs       *loki.Source // nil when none is configured
+	senders    *notifiers.Registry
+	tokens     *web.Tokens
+	registry   *prometheus.Registry // of the metrics of these parts
+}
+
+// makeState makes a state of a configuration file. Nothing that runs is touched:
+// when it fails, all is as it was.
+func makeState(path string, log *slog.Logger) (*state, error) {
+	c, err := LoadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{config: c, byID: map[string]slo.SLO{}, registry: prometheus.NewRegistry()}
+	err = errors.Join(s.loadSLOs(), s.loadOnCall(), s.connectClusters(log), s.connectLogs(), s.connectChannels(log), s.readTokens())
+	if err != nil {
+		return nil, err
+	}
+	return s, s.checkChannels()
+}
+
+func (s *state) loadSLOs() error {
+	files, err := s.config.files("slo_files", s.config.SLOFiles)
+	if err != nil {
+		return err
+	}
+	if s.slos, err = slo.Load(files); err != nil {
+		return err
+	}
+	for _, def := range s.slos {
+		s.byID[def.ID()] = def
+	}
+	return nil
+}
+
+func (s *state) loadOnCall() (err error) {
+	s.roster, err = s.config.Roster()
+	return err
+}
+
+// Roster reads the on-call files that the configuration names.
+func (c *Config) Roster() (*oncall.Roster, error) {
+	files, err := c.files("oncall_files", c.OnCallFiles)
+	if err != nil {
+		return nil, err
+	}
+	return oncall.Load(files)
+}
+
+func (s *state) connectClusters(log *slog.Logger) (err error) {
+	s.federation, err = federation.New(federation.Config{
+		Clusters:     s.config.Clusters,
+		QueryTimeout: time.Duration(s.config.Federation.Timeout),
+		MaxSamples:   s.config.Federation.MaxSamples,
+		Logger:       log.With("component", "federation"),
+		Registerer:   s.registry,
+	})
+	return err
+}
+
+func (s *state) connectLogs() (err error) {
+	if s.config.Logs != nil {
+		s.logs, err = loki.New(*s.config.Logs)
+	}
+	return err
+}
+
+func (s *state) connectChannels(log *slog.Logger) error {
+	channels := map[string]notifiers.Notifier{}
+	var errs []error
+	if c := s.config.Notifiers.WeCom; c != nil {
+		n, err := wecom.New(*c)
+		channels["wecom"], errs = n, append(errs, err)
+	}
+	if c := s.config.Notifiers.Email; c != nil {
+		n, err := email.New(*c)
+		channels["email"], errs = n, append(errs, err)
+	}
+	s.senders = notifiers.NewRegistry(channels)
+	return errors.Join(errs...)
+}
+
+// checkChannels finds contacts through channels that are not configured.
+func (s *state) checkChannels() error {
+	configured := s.senders.Channels()
+	var errs []error
+	for _, name := range s.roster.Channels() {
+		if !slices.Contains(configured, name) {
+			errs = append(errs, fmt.Errorf("the on-call files have contacts by %q, but notifiers.%s is not configured", name, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *state) readTokens() (err error) {
+	s.tokens, err = web.NewTokens(s.config.API.Tokens)
+	return err
+}
+
+// checkClusters logs what is not as configured in any cluster.
+func (s *state) checkClusters(ctx context.Context, log *slog.Logger) {
+	for _, c := range s.federation.Check(ctx) {
+		for _, problem := range c.Problems() {
+			log.WarnContext(ctx, "cluster is not as configured", "problem", problem)
+		}
+	}
+}
+
+// close lets go of idle connections; queries under way still end well.
+func (s *state) close() {
+	s.federation.Close()
+	if s.logs != nil {
+		s.logs.Close()
+	}
+}

@@ -1,0 +1,103 @@
+// Command midwatch compiles SLOs to Prometheus rules, answers queries over
+// many clusters, and wakes the right person once when an error budget burns.
+// This package has the flags, the signals and the exit codes; what they start
+// is in the other folders.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/version"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitOK      = 0
+	exitProblem = 1 // it ran, and found something wrong
+	exitUsage   = 2 // it was called wrongly
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage), err != nil && strings.HasPrefix(err.Error(), "unknown command"): // cobra's has no type
+		fmt.Fprintf(stderr, "midwatch: %v\nSee \"midwatch --help\".\n", err)
+		return exitUsage
+	}
+	if problems, ok := diag.Of(err); ok {
+		_ = problems.Print(stderr)
+		return exitProblem
+	}
+	if !errors.Is(err, errReported) {
+		fmt.Fprintf(stderr, "midwatch: %v\n", err)
+	}
+	return exitProblem
+}
+
+// errReported ends a command that has already said what is wrong.
+var errReported = errors.New("reported")
+
+// usageError is a command called with the wrong flags or arguments.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "midwatch",
+		Short: "SLOs over many clusters, and the right person woken once",
+		Long: `Midwatch turns SLO files into Prometheus rules, answers queries over the
+Prometheus of every cluster as if they were one, and when an error budget
+burns it pages the person on call with the cause attached.`,
+		Version:       version.Text(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(serveCommand(), validateCommand(), compileCommand(), oncallCommand(), incidentCommand())
+	for _, c := range root.Commands() {
+		wrapArgs(c)
+	}
+	return root
+}
+
+// wrapArgs makes wrong arguments a usage error in a command and those below.
+func wrapArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		wrapArgs(sub)
+	}
+}
