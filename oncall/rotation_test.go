@@ -91,17 +91,19 @@ func newClockwork(t testing.TB, spec string, loc *time.Location, start time.Time
 		t.Fatal(err)
 	}
 	c := &clockwork{spec: parsed, loc: loc}
-	for at := start.Add(-26 * time.Hour); !at.After(start); at = at.Add(time.Minute) {
+	for at := start.Add(-3 * time.Hour); !at.After(start); at = at.Add(time.Minute) {
 		c.shown = later(c.shown, wallOf(at, loc))
 	}
 	c.next = c.spec.Next(c.shown)
 	return c
 }
 
-// wallOf reads the clock by formatting it, a different way than read's.
+// wallOf reads the clock by its hands, a different way than read's.
 func wallOf(at time.Time, loc *time.Location) time.Time {
-	reading, _ := time.Parse(time.DateTime, at.In(loc).Format(time.DateTime))
-	return reading
+	at = at.In(loc)
+	y, m, d := at.Date()
+	hour, minute, second := at.Clock()
+	return time.Date(y, m, d, hour, minute, second, 0, time.UTC)
 }
 
 // tick moves on to the next minute and tells whether the watch changed.
@@ -137,7 +139,7 @@ func agree(t *testing.T, spec string, loc *time.Location, start time.Time, span 
 		if changed {
 			current = r.at(at)
 		}
-		if !changed && at.Minute()%7 != 0 {
+		if !changed && at.Minute()%29 != 0 {
 			continue
 		}
 		want := r.participants[c.turns%3]
@@ -194,18 +196,18 @@ func randomSpec(rng *rand.Rand) string {
 }
 
 // TestRotationYearsAfterItsStart counts by stepping through every hand-off of
-// 45 years with robfig/cron.
+// twenty years with robfig/cron.
 func TestRotationYearsAfterItsStart(t *testing.T) {
 	for _, zone := range dstZones {
 		loc := location(t, zone)
 		for _, spec := range []string{"30 2 * * *", "0 */8 * * *", "0 9 * * mon", "0 0 31 * *", "0 0 29 2 *"} {
-			r := rotate(t, spec, loc, utc(t, "2001-05-17T13:20:00Z"), "a", "b", "c", "d", "e")
+			r := rotate(t, spec, loc, utc(t, "2022-05-17T13:20:00Z"), "a", "b", "c", "d", "e")
 			parsed, err := cron.ParseStandard(spec)
 			if err != nil {
 				t.Fatal(err)
 			}
 			n, previous := 0, r.start
-			for w := parsed.Next(wallOf(r.start, loc)); w.Year() < 2046; w = parsed.Next(w) {
+			for w := parsed.Next(wallOf(r.start, loc)); w.Year() < 2042; w = parsed.Next(w) {
 				at := firstInstant(w, loc)
 				if at.Equal(previous) {
 					continue
