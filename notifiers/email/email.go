@@ -163,7 +163,7 @@ func (n *Notifier) Send(ctx context.Context, p page.Page) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.config.Timeout)
 	defer cancel()
-	d := &dialogue{notifier: n, ctx: ctx}
+	d := &dialogue{notifier: n, ctx: ctx, ascii: isASCII(n.from.Address + to.Address)}
 	defer d.close()
 	if err := d.send(msg); err != nil {
 		return n.failure(ctx, err)
@@ -176,16 +176,15 @@ func (n *Notifier) permanent(err error) error {
 }
 
 // failure says what an error of the dialogue means: the server's 5xx are
-// permanent, everything else may pass. RFC 5321, section 4.2.1.
+// permanent, everything else may pass (RFC 5321, section 4.2.1). What the
+// server replied counts, even if the time was up before it let us go.
 func (n *Notifier) failure(ctx context.Context, err error) error {
 	se := &page.SendError{Channel: n.config.Name, Temporary: true, Err: errors.New(n.plain(err.Error()))}
-	if cause := ctx.Err(); cause != nil {
-		se.Err = fmt.Errorf("%s: %w", se.Err, cause)
-		return se
-	}
 	if code := replyCode(err); code != 0 {
 		se.Code = "SMTP " + strconv.Itoa(code)
 		se.Temporary = code < 500
+	} else if cause := ctx.Err(); cause != nil {
+		se.Err = fmt.Errorf("%w: %w", se.Err, cause)
 	}
 	return se
 }
@@ -220,6 +219,7 @@ func replyCode(err error) int {
 type dialogue struct {
 	notifier *Notifier
 	ctx      context.Context // of the send that the dialogue is
+	ascii    bool            // both addresses are
 	conn     net.Conn
 	stop     func() bool
 }
@@ -246,11 +246,15 @@ func (d *dialogue) send(msg *gomail.Msg) error {
 	return nil
 }
 
+// options leave the time limit to the context, which is the earlier.
 func (d *dialogue) options() []gomail.Option {
 	c := d.notifier.config
 	options := []gomail.Option{
-		gomail.WithPort(d.notifier.port), gomail.WithTimeout(c.Timeout), gomail.WithTLSConfig(c.TLSConfig),
+		gomail.WithPort(d.notifier.port), gomail.WithTimeout(c.Timeout + time.Minute), gomail.WithTLSConfig(c.TLSConfig),
 		gomail.WithTLSPolicy(policy(c.TLS)), gomail.WithDialContextFunc(d.dial), gomail.WithoutNoop(), gomail.WithoutRset(),
+	}
+	if d.ascii { // else a relay on the way that cannot take UTF-8 would send the mail back
+		options = append(options, gomail.WithoutSMTPUTF8())
 	}
 	if c.Hello != "" {
 		options = append(options, gomail.WithHELO(c.Hello))
@@ -274,8 +278,8 @@ func policy(name string) gomail.TLSPolicy {
 
 // dial connects, and closes the connection when the send's context ends: the
 // library looks at it no further than here.
-func (d *dialogue) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+func (d *dialogue) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, d.notifier.config.Smarthost) // the library joins "::1" and a port wrongly
 	if err != nil {
 		return nil, err
 	}

@@ -87,10 +87,14 @@ func hash(parts ...string) string {
 // place in them.
 func (n *Notifier) domain() string {
 	_, domain, _ := strings.Cut(n.from.Address, "@")
-	if strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII }) {
+	if !isASCII(domain) {
 		return "midwatch.invalid"
 	}
 	return domain
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // view is what the HTML part shows.
