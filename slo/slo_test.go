@@ -195,6 +195,24 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// Every example of the manual is an SLO.
+func TestExamplesOfTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../docs/slo.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(manual), "```yaml\n")[1:]
+	for i, block := range blocks {
+		example, _, _ := strings.Cut(block, "```")
+		if slos, err := slo.Parse("slo.md", []byte(example)); err != nil || len(slos) != 1 {
+			t.Errorf("example %d: %d SLOs: %v", i+1, len(slos), err)
+		}
+	}
+	if len(blocks) < 2 {
+		t.Errorf("only %d examples", len(blocks))
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"valid/*.yaml", "valid/more/*.yml", "broken/*.yaml"} {
 		files, err := filepath.Glob(filepath.Join(folder, pattern))

@@ -143,6 +143,7 @@ func child(n *yaml.Node, key string) *yaml.Node {
 		if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(n.Content) {
 			return n.Content[i]
 		}
+	default: // has no children
 	}
 	return nil
 }

@@ -1,0 +1,41 @@
+package diag_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/midwatch-slo/midwatch/internal/diag"
+)
+
+func TestErrorIsSortedByPlace(t *testing.T) {
+	err := diag.Problems{
+		{File: "b.yaml", Message: "empty"},
+		{File: "a.yaml", Line: 10, Column: 2, Field: "spec.x", Message: "missing", Hint: "add it"},
+		{File: "a.yaml", Line: 9, Message: "odd"},
+	}.Err()
+	want := "a.yaml:9: odd\na.yaml:10:2: spec.x: missing (add it)\nb.yaml: empty"
+	if err == nil || err.Error() != want {
+		t.Errorf("want %s, got %v", want, err)
+	}
+	if ps, ok := diag.Of(fmt.Errorf("load: %w", err)); !ok || len(ps) != 3 {
+		t.Errorf("want 3 problems, got %v", ps)
+	}
+	if _, ok := diag.Of(errors.New("other")); ok {
+		t.Error("another error has no problems")
+	}
+	if err := (diag.Problems{}).Err(); err != nil {
+		t.Errorf("no problem is no error: %v", err)
+	}
+}
+
+// The caret stands under the column, counted in characters, also after tabs.
+func TestPrint(t *testing.T) {
+	var b strings.Builder
+	err := diag.Problems{{File: "a.yaml", Line: 3, Column: 5, Field: "f", Message: "odd", Hint: "even", Source: "\té: x"}}.Print(&b)
+	want := "a.yaml:3:5: f: odd\n    3 | \té: x\n      | \t   ^\n        hint: even\n"
+	if err != nil || b.String() != want {
+		t.Errorf("%v\nwant %q\n got %q", err, want, b.String())
+	}
+}
