@@ -204,12 +204,10 @@ func (n *Notifier) plain(text string) string {
 // replyCode returns the code of the server's reply that err is of, 0 when the
 // server did not reply.
 func replyCode(err error) int {
-	var se *gomail.SendError
-	if errors.As(err, &se) && se.ErrorCode() != 0 {
+	if se, ok := errors.AsType[*gomail.SendError](err); ok && se.ErrorCode() != 0 {
 		return se.ErrorCode()
 	}
-	var te *textproto.Error
-	if errors.As(err, &te) {
+	if te, ok := errors.AsType[*textproto.Error](err); ok {
 		return te.Code
 	}
 	return 0

@@ -121,8 +121,7 @@ func TestOldestMailsGo(t *testing.T) {
 }
 
 func code(err error) int {
-	var te *textproto.Error
-	if errors.As(err, &te) {
+	if te, ok := errors.AsType[*textproto.Error](err); ok {
 		return te.Code
 	}
 	return 0
