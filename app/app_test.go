@@ -249,7 +249,10 @@ func TestAWrongReloadChangesNothing(t *testing.T) {
 	if status, text := w.post(t, "/-/reload", "", "the-token-of-the-test"); status != http.StatusOK {
 		t.Errorf("reload is answered %d %s", status, text)
 	}
-	until(t, "the new objective is shown", func() bool { _, text := w.get(t, "/"); return strings.Contains(text, "99.9") && !strings.Contains(text, "99.95") })
+	until(t, "the new objective is shown", func() bool {
+		_, text := w.get(t, "/")
+		return strings.Contains(text, "99.9") && !strings.Contains(text, "99.95")
+	})
 }
 
 func TestOperatorsSeeItsState(t *testing.T) {

@@ -168,6 +168,7 @@ func resolvePaths(v reflect.Value, dir string) {
 			}
 			resolvePaths(v.Field(i), dir)
 		}
+	default: // holds no path
 	}
 }
 

@@ -99,10 +99,12 @@ func (s *state) connectChannels(log *slog.Logger) error {
 	channels := map[string]notifiers.Notifier{}
 	var errs []error
 	if c := s.config.Notifiers.WeCom; c != nil {
+		c.Logger = log.With("component", "wecom")
 		n, err := wecom.New(*c)
 		channels["wecom"], errs = n, append(errs, err)
 	}
 	if c := s.config.Notifiers.Email; c != nil {
+		c.Logger = log.With("component", "email")
 		n, err := email.New(*c)
 		channels["email"], errs = n, append(errs, err)
 	}

@@ -111,8 +111,7 @@ func readFile(name string) ([]byte, error) {
 
 // reason returns an error without the path that it repeats.
 func reason(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err
@@ -150,8 +149,7 @@ func (s source) at(field, message, hint string) diag.Problem {
 
 // value returns a problem of what stands at a field.
 func (s source) value(field string, err error) diag.Problem {
-	var p problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[problem](err); ok {
 		return s.at(field, p.message, p.hint)
 	}
 	return s.at(field, err.Error(), "")

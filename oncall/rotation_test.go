@@ -45,22 +45,38 @@ func TestRotationByHand(t *testing.T) {
 		name, zone, spec, start, at string
 		user, from, until           string
 	}{
-		{"a reading that daylight saving removes is the end of the gap", "America/New_York", "30 2 * * *",
-			"2026-03-01T12:00:00Z", "2026-03-08T07:00:00Z", "b", "2026-03-08T07:00:00Z", "2026-03-09T06:30:00Z"},
-		{"a moment before the gap's end it is still the other's turn", "America/New_York", "30 2 * * *",
-			"2026-03-01T12:00:00Z", "2026-03-08T06:59:59Z", "a", "2026-03-07T07:30:00Z", "2026-03-08T07:00:00Z"},
-		{"a reading that comes twice is the first", "Europe/Berlin", "30 2 * * *",
-			"2026-10-24T10:00:00Z", "2026-10-25T01:45:00Z", "b", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
-		{"half an hour of gap on Lord Howe", "Australia/Lord_Howe", "15 2 * * *",
-			"2026-10-03T00:00:00Z", "2026-10-03T15:30:00Z", "b", "2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"},
-		{"before the start it is the first participant", "Asia/Shanghai", "0 9 * * mon",
-			"2026-11-02T01:00:00Z", "2020-01-01T00:00:00Z", "a", "0001-01-01T00:00:00Z", "2026-11-02T01:00:00Z"},
-		{"the start is no hand-off", "Asia/Shanghai", "0 9 * * mon",
-			"2026-11-02T01:00:00Z", "2026-11-02T01:00:00Z", "a", "2026-11-02T01:00:00Z", "2026-11-09T01:00:00Z"},
-		{"an hourly hand-off comes once at the end of a gap", "America/New_York", "0 * * * *",
-			"2026-03-08T05:00:00Z", "2026-03-08T07:00:00Z", "a", "2026-03-08T07:00:00Z", "2026-03-08T08:00:00Z"},
-		{"the 31st is in some months only", "Asia/Shanghai", "0 0 31 * *",
-			"2026-01-01T00:00:00Z", "2026-04-15T00:00:00Z", "a", "2026-03-30T16:00:00Z", "2026-05-30T16:00:00Z"},
+		{
+			"a reading that daylight saving removes is the end of the gap", "America/New_York", "30 2 * * *",
+			"2026-03-01T12:00:00Z", "2026-03-08T07:00:00Z", "b", "2026-03-08T07:00:00Z", "2026-03-09T06:30:00Z",
+		},
+		{
+			"a moment before the gap's end it is still the other's turn", "America/New_York", "30 2 * * *",
+			"2026-03-01T12:00:00Z", "2026-03-08T06:59:59Z", "a", "2026-03-07T07:30:00Z", "2026-03-08T07:00:00Z",
+		},
+		{
+			"a reading that comes twice is the first", "Europe/Berlin", "30 2 * * *",
+			"2026-10-24T10:00:00Z", "2026-10-25T01:45:00Z", "b", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z",
+		},
+		{
+			"half an hour of gap on Lord Howe", "Australia/Lord_Howe", "15 2 * * *",
+			"2026-10-03T00:00:00Z", "2026-10-03T15:30:00Z", "b", "2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z",
+		},
+		{
+			"before the start it is the first participant", "Asia/Shanghai", "0 9 * * mon",
+			"2026-11-02T01:00:00Z", "2020-01-01T00:00:00Z", "a", "0001-01-01T00:00:00Z", "2026-11-02T01:00:00Z",
+		},
+		{
+			"the start is no hand-off", "Asia/Shanghai", "0 9 * * mon",
+			"2026-11-02T01:00:00Z", "2026-11-02T01:00:00Z", "a", "2026-11-02T01:00:00Z", "2026-11-09T01:00:00Z",
+		},
+		{
+			"an hourly hand-off comes once at the end of a gap", "America/New_York", "0 * * * *",
+			"2026-03-08T05:00:00Z", "2026-03-08T07:00:00Z", "a", "2026-03-08T07:00:00Z", "2026-03-08T08:00:00Z",
+		},
+		{
+			"the 31st is in some months only", "Asia/Shanghai", "0 0 31 * *",
+			"2026-01-01T00:00:00Z", "2026-04-15T00:00:00Z", "a", "2026-03-30T16:00:00Z", "2026-05-30T16:00:00Z",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

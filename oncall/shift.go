@@ -1,6 +1,7 @@
 package oncall
 
 import (
+	"slices"
 	"time"
 )
 
@@ -55,8 +56,8 @@ func (r *Roster) Shifts(name string, from, to time.Time) []Shift {
 func (s schedule) at(at time.Time) (turn, bool) {
 	t, above := s.rotation.at(at), s.overrides
 	overridden := false
-	for i := len(s.overrides) - 1; i >= 0; i-- {
-		if o := s.overrides[i]; !at.Before(o.from) && at.Before(o.until) {
+	for i, v := range slices.Backward(s.overrides) {
+		if o := v; !at.Before(o.from) && at.Before(o.until) {
 			t, above, overridden = turn(o), s.overrides[i+1:], true
 			break
 		}

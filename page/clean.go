@@ -1,11 +1,10 @@
 package page
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"regexp"
 )
 
 // escapes are terminal control sequences, which leave debris when only their

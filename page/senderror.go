@@ -29,8 +29,7 @@ func (e *SendError) Unwrap() error { return e.Err }
 // Retry tells whether a failed send is worth another try, and after how long
 // at the earliest. An error that is no SendError is.
 func Retry(err error) (after time.Duration, again bool) {
-	var se *SendError
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*SendError](err); ok {
 		return se.RetryAfter, se.Temporary
 	}
 	return 0, true

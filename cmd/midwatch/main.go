@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	_ "time/tzdata" // schedules name time zones, and not every machine knows them
+
 	"github.com/spf13/cobra"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
@@ -29,8 +31,9 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 // run is main without the process: it returns the exit code.

@@ -76,12 +76,10 @@ func (ps Problems) Err() error {
 
 // Of returns the problems that err carries, and whether it carries any.
 func Of(err error) (Problems, bool) {
-	var ps Problems
-	if errors.As(err, &ps) {
+	if ps, ok := errors.AsType[Problems](err); ok {
 		return ps, true
 	}
-	var p Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[Problem](err); ok {
 		return Problems{p}, true
 	}
 	return nil, false

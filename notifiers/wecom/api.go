@@ -90,8 +90,7 @@ func (a *api) do(ctx context.Context, method, path string, query url.Values, bod
 
 // unnamed takes the URL out of an error of the HTTP client.
 func unnamed(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		return ue.Err
 	}
 	return err

@@ -198,8 +198,7 @@ func (n *Notifier) body(p page.Page) ([]byte, error) {
 // inDoubt tells whether a message may have arrived though err came back. What
 // the provider refuses with a code has not.
 func inDoubt(err error) bool {
-	var refused *refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*refusal](err); ok {
 		return refused.status >= 500 || refused.code == -1
 	}
 	return err != nil
@@ -231,8 +230,7 @@ func (n *Notifier) permanent(code string, err error) error {
 
 func (n *Notifier) failure(err error) error {
 	se := &page.SendError{Channel: n.config.Name, Temporary: true, Err: err}
-	var refused *refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*refusal](err); ok {
 		se.Code = refused.name()
 		se.Temporary, se.RetryAfter = refused.temporary()
 	}

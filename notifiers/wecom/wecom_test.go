@@ -380,6 +380,5 @@ func FuzzRead(f *testing.F) {
 		if err != nil && (len(err.Error()) > 1000 || strings.ContainsAny(err.Error(), "\n\x00\x1b")) {
 			t.Fatalf("an error that is not for a log: %q", err)
 		}
-
 	})
 }
