@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -110,7 +111,7 @@ func (c *cluster) checkReplica(ctx context.Context, r *replica) ReplicaStatus {
 func (r *replica) probe(ctx context.Context) error {
 	now := time.Now().UnixMilli()
 	sel := selection{mint: now, maxt: now, matchers: []*labels.Matcher{
-		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "midwatch_federation_probe"),
+		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "midwatch_federation_probe"),
 	}}
 	p, err := newPlan(sel, nil, nil)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 )
@@ -78,14 +79,14 @@ func (c *cluster) pick(ms []*labels.Matcher) ([]*labels.Matcher, bool) {
 		send = append(send, verbatim(m))
 	}
 	if len(send) == 0 {
-		send = append(send, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*"))
+		send = append(send, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*"))
 	}
 	return send, true
 }
 
 // verbatim returns a matcher that means the same and that no server rewrites.
 func verbatim(m *labels.Matcher) *labels.Matcher {
-	if m.Type != labels.MatchEqual || m.Value == "" || m.Name == labels.MetricName || !utf8.ValidString(m.Value) {
+	if m.Type != labels.MatchEqual || m.Value == "" || m.Name == model.MetricNameLabel || !utf8.ValidString(m.Value) {
 		return m
 	}
 	re, err := labels.NewMatcher(labels.MatchRegexp, m.Name, regexp.QuoteMeta(m.Value))

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
@@ -45,10 +46,10 @@ type testSeries struct {
 // dataset returns some 45 series of every kind for one cluster. The seed
 // decides values, gaps, staleness markers and counter resets.
 func dataset(seed int64, extra ...labels.Labels) []testSeries {
-	rnd := rand.New(rand.NewSource(seed))
+	rnd := rand.New(rand.NewPCG(uint64(seed), 0))
 	var out []testSeries
 	add := func(kind func(*rand.Rand) func(i int) sample, name string, pairs ...string) {
-		out = append(out, generate(rnd, kind(rnd), labels.FromStrings(append(pairs, labels.MetricName, name)...)))
+		out = append(out, generate(rnd, kind(rnd), labels.FromStrings(append(pairs, model.MetricNameLabel, name)...)))
 	}
 	for _, app := range []string{"order-service", "payment-service", "user-center"} {
 		for _, status := range []string{"200", "500", "503"} {
@@ -76,7 +77,7 @@ func dataset(seed int64, extra ...labels.Labels) []testSeries {
 
 // generate makes a series whose first sample is always there.
 func generate(rnd *rand.Rand, next func(i int) sample, set labels.Labels) testSeries {
-	jitter := rnd.Int63n(3000)
+	jitter := rnd.Int64N(3000)
 	s := testSeries{labels: set}
 	away := 0
 	for i := range scrapes {
@@ -86,9 +87,9 @@ func generate(rnd *rand.Rand, next func(i int) sample, set labels.Labels) testSe
 		case away > 0:
 			away--
 			continue
-		case i > 0 && rnd.Intn(80) == 0:
-			away = 1 + rnd.Intn(40)
-			if rnd.Intn(2) == 0 {
+		case i > 0 && rnd.IntN(80) == 0:
+			away = 1 + rnd.IntN(40)
+			if rnd.IntN(2) == 0 {
 				continue
 			}
 			one = sample{t: one.t, f: math.Float64frombits(value.StaleNaN)}
@@ -102,7 +103,7 @@ func counter(rnd *rand.Rand) func(int) sample {
 	v := rnd.Float64() * 1000
 	return func(int) sample {
 		v += rnd.ExpFloat64() * 10
-		if rnd.Intn(150) == 0 {
+		if rnd.IntN(150) == 0 {
 			v = rnd.Float64()
 		}
 		return sample{f: v}
@@ -131,8 +132,8 @@ func gauge(rnd *rand.Rand) func(int) sample {
 func histograms(rnd *rand.Rand) func(int) sample {
 	n := int64(1)
 	return func(int) sample {
-		n += 1 + rnd.Int63n(5)
-		if rnd.Intn(150) == 0 {
+		n += 1 + rnd.Int64N(5)
+		if rnd.IntN(150) == 0 {
 			n = 1
 		}
 		return sample{h: tsdbutil.GenerateTestHistogram(n)}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -30,7 +31,7 @@ const clusterTimeout = 400 * time.Millisecond
 func steady(name string, n int, f float64) []testSeries {
 	out := make([]testSeries, n)
 	for i := range out {
-		out[i].labels = labels.FromStrings(labels.MetricName, name, "instance", fmt.Sprint(i))
+		out[i].labels = labels.FromStrings(model.MetricNameLabel, name, "instance", fmt.Sprint(i))
 		for k := range scrapes {
 			out[i].samples = append(out[i].samples, sample{t: dataStart.UnixMilli() + int64(k)*scrape.Milliseconds(), f: f})
 		}
@@ -80,13 +81,11 @@ type fault struct {
 	cause string // the warning's
 }
 
-func faults() []fault {
+// faults returns the ways in which a Prometheus that is like h can fail.
+func faults(h http.Handler) []fault {
 	type read = func(h http.Handler) http.HandlerFunc
 	faulty := func(name, cause string, f read) fault {
-		return fault{name: name, cause: cause, url: func(t *testing.T) string {
-			h := healthy(t)
-			return serve(t, onRead(h, f(h)))
-		}}
+		return fault{name: name, cause: cause, url: func(t *testing.T) string { return serve(t, onRead(h, f(h))) }}
 	}
 	answer := func(contentType, body string) read {
 		return func(http.Handler) http.HandlerFunc {
@@ -158,11 +157,12 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 }
 
 func TestMissingClusterIsNamed(t *testing.T) {
-	for _, f := range faults() {
+	h := healthy(t)
+	for _, f := range faults(h) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			fed := newFederation(t, federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{
-				{Name: "fine", URLs: []string{serve(t, healthy(t))}},
+				{Name: "fine", URLs: []string{serve(t, h)}},
 				{Name: "faulty", URLs: []string{f.url(t)}},
 			}})
 			begin := time.Now()
@@ -206,11 +206,12 @@ func wantWarning(t *testing.T, notes annotations.Annotations, prefix string) {
 }
 
 func TestReplicaTakesOver(t *testing.T) {
-	for _, f := range faults() {
+	h := healthy(t)
+	for _, f := range faults(h) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			fed := newFederation(t, federation.Config{Timeout: 2 * clusterTimeout, Clusters: []federation.Cluster{
-				{Name: "pair", URLs: []string{f.url(t), serve(t, healthy(t))}},
+				{Name: "pair", URLs: []string{f.url(t), serve(t, h)}},
 			}})
 			for range 2 {
 				v, notes, err := fed.Instant(t.Context(), `sum(up)`, at(time.Hour))
@@ -225,7 +226,7 @@ func TestReplicaTakesOver(t *testing.T) {
 
 func TestBothReplicasAway(t *testing.T) {
 	byName := map[string]fault{}
-	for _, f := range faults() {
+	for _, f := range faults(healthy(t)) {
 		byName[f.name] = f
 	}
 	fed := newFederation(t, federation.Config{Clusters: []federation.Cluster{
@@ -357,7 +358,7 @@ func TestEqualSelectorsAreFetchedOnce(t *testing.T) {
 // label replaces become one, as in a single Prometheus, and that is said.
 func TestSeriesThatBecomeTheSameAreMerged(t *testing.T) {
 	series := func(cluster string, offset int64, f float64) testSeries {
-		s := testSeries{labels: labels.FromStrings(labels.MetricName, "x", "cluster", cluster)}
+		s := testSeries{labels: labels.FromStrings(model.MetricNameLabel, "x", "cluster", cluster)}
 		for k := range int64(10) {
 			s.samples = append(s.samples, sample{t: dataStart.UnixMilli() + k*10_000 + offset, f: f})
 		}

@@ -55,8 +55,7 @@ func register[C prometheus.Collector](reg prometheus.Registerer, c C, failed *er
 	if err == nil {
 		return c
 	}
-	var already prometheus.AlreadyRegisteredError
-	if errors.As(err, &already) {
+	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if earlier, ok := already.ExistingCollector.(C); ok {
 			return earlier
 		}

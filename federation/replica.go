@@ -186,8 +186,7 @@ func (r *replica) get(ctx context.Context, path string) (*http.Response, error) 
 func (r *replica) do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "midwatch")
 	resp, err := r.client.Do(req)
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		return nil, ue.Err
 	}
 	return resp, err
