@@ -51,7 +51,7 @@ fmt: $(LINT) ## format the code
 
 .PHONY: golden
 golden: ## write the golden files anew
-	go test ./rules ./page -run Golden -update
+	go test ./rules ./page ./notifiers/email -run Golden -update
 
 .PHONY: bench
 bench: ## measure what the documentation quotes
