@@ -54,8 +54,9 @@ golden: ## write the golden files anew
 	go test ./rules ./page ./notifiers/email -run Golden -update
 
 .PHONY: bench
-bench: ## measure what the documentation quotes
-	go test -run '^$$' -bench . -benchmem ./...
+bench: tools build ## measure what the documentation quotes; MIDWATCH_SHARED names the folder of measuring tools
+	@tools/bench-rulecost
+	go test -run '^$$' -bench . -benchmem ./incident
 
 .PHONY: check
 check: lint test e2e ## what CI runs
