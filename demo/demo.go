@@ -104,6 +104,10 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	c.Tell = t.Tell
 	t.Say(terminal.Bold, "three clusters, thirty days, one outage: starting")
 	s, err := stack.Start(ctx, c)
+	if err != nil && ctx.Err() == nil {
+		t.Say(terminal.Bad, "cannot start:\n%s", err)
+		err = errTold
+	}
 	if err == nil {
 		err = play(ctx, o, s, t)
 	}
@@ -161,7 +165,7 @@ func play(ctx context.Context, o options, s *stack.Stack, t *terminal.Terminal) 
 func places(p stack.Ports) story.Places {
 	out := story.Places{
 		Midwatch: "http://" + p.Midwatch(), Prometheus: map[string]string{},
-		Payment: "http://" + p.App(0, traffic.PaymentService), WeCom: "http://" + p.WeCom(), Inbox: "http://" + p.Inbox(),
+		Payment: "http://" + p.App(0, traffic.PaymentService), WeCom: "http://" + p.WeCom(), Inbox: "http://" + p.Inbox(), Loki: "http://" + p.Loki(),
 	}
 	for n, c := range traffic.Clusters() {
 		out.Prometheus[c.Name] = "http://" + p.Prometheus(n)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
@@ -251,7 +252,7 @@ func (b *backfill) write(ctx context.Context, r *rule, m promql.Matrix) error {
 		for k, v := range r.labels {
 			lb.Set(k, v)
 		}
-		lb.Set(labels.MetricName, r.record)
+		lb.Set(model.MetricNameLabel, r.record)
 		ls := lb.Labels()
 		var ref storage.SeriesRef
 		var err error

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -48,7 +49,7 @@ type Truth struct {
 func newCounters(c traffic.Cluster, r traffic.Route, target map[string]string, end time.Time) *counters {
 	make := func(name string, more ...string) *series {
 		b := labels.NewBuilder(labels.FromMap(target))
-		b.Set(labels.MetricName, name).Set("app", r.App).Set("path", r.Path)
+		b.Set(model.MetricNameLabel, name).Set("app", r.App).Set("path", r.Path)
 		for i := 0; i < len(more); i += 2 {
 			b.Set(more[i], more[i+1])
 		}

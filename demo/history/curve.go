@@ -28,7 +28,7 @@ func incidents() []incident {
 		{"beijing", traffic.UserCenter, 9*day + 7*time.Hour, 45 * time.Minute, 0.47, 0.999},
 		{"beijing", traffic.PaymentService, 17 * day, 15 * time.Minute, 0.05, 0.9995},
 		{"beijing", traffic.OrderService, 41 * day, 25 * time.Minute, 0.35, 0.999},
-		{"tencent", traffic.OrderService, 5*day + 3*time.Hour, 90 * time.Minute, 0.55, 0.999},
+		{"tencent", traffic.OrderService, 5*day + 3*time.Hour, 90 * time.Minute, 0.45, 0.999},
 	}
 }
 

@@ -137,7 +137,7 @@ func (s *shop) serve(ctx context.Context) error {
 		_ = srv.Close() // what is in flight is of no worth
 	}
 	for ; ended < len(servers); ended++ {
-		<-errs
+		_ = <-errs // closed, as it was told to
 	}
 	return first
 }

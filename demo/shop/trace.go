@@ -2,11 +2,10 @@ package shop
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
-
-	"math/rand/v2"
 )
 
 // chance is a source of randomness that many goroutines share, the same in

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,11 +76,12 @@ func (p Ports) all() map[string]string {
 // Free reports every address that something listens on already.
 func (p Ports) Free(ctx context.Context) error {
 	var errs []error
-	for addr, what := range p.all() {
+	all := p.all()
+	for _, addr := range slices.Sorted(maps.Keys(all)) {
 		var lc net.ListenConfig
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s is taken, and %s needs it", addr, what))
+			errs = append(errs, fmt.Errorf("%s is taken, and %s needs it", addr, all[addr]))
 			continue
 		}
 		errs = append(errs, l.Close())

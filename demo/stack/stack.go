@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,6 +41,7 @@ type Stack struct {
 	Config
 	Began time.Time // when the shops began, and the history ends
 
+	lock    *os.File // held while the demo runs
 	mu      sync.Mutex
 	running []child // in the order of their start
 	lost    chan error
@@ -81,6 +83,9 @@ func (s *Stack) prepare(ctx context.Context) error {
 	if err := s.Ports.Free(ctx); err != nil {
 		return err
 	}
+	if err := s.takeLock(); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(s.Dir); err != nil {
 		return fmt.Errorf("empty the demo's folder: %w", err)
 	}
@@ -90,6 +95,18 @@ func (s *Stack) prepare(ctx context.Context) error {
 		}
 	}
 	return s.copyExample()
+}
+
+// takeLock keeps a second demo from this one's folder, whatever its ports.
+func (s *Stack) takeLock() (err error) {
+	name := s.Dir + ".lock"
+	if s.lock, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return fmt.Errorf("lock the demo's folder: %w", err)
+	}
+	if err := syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("another demo runs from this repository: %s is locked (%w)", name, err)
+	}
+	return nil
 }
 
 func (s *Stack) path(parts ...string) string {
@@ -143,6 +160,9 @@ func (s *Stack) Stop() error {
 		wg.Go(func() { stopped[i] = c.Stop() })
 	}
 	wg.Wait()
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
 	return errors.Join(append(errs, stopped...)...)
 }
 

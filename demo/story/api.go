@@ -35,6 +35,7 @@ type Places struct {
 	Payment    string            // payment-service of the cluster that fails
 	WeCom      string            // the stand-in
 	Inbox      string
+	Loki       string
 }
 
 func (a *api) do(ctx context.Context, method, url string, out any) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,10 @@ func (s *story) quiet(ctx context.Context) error {
 	}
 	s.Terminal.Tell("error budgets left, of 30 days, through Midwatch's one API over three clusters:\n%s", budgetTable(budgets))
 	for _, b := range budgets {
-		s.checks.that(b.Value > 0.2 && b.Value < 1, "budget left of %s: %v, want some spent and some left", b.Metric, b.Value)
+		s.checks.that(b.Value > 0.2 && b.Value < 1, "budget left of %s: %v, want some spent and at least a fifth left", b.Metric, b.Value)
+	}
+	if err := s.logsArrive(ctx); err != nil {
+		return err
 	}
 	begin := time.Now()
 	for time.Since(begin) < quietFor {
@@ -54,6 +58,24 @@ func (s *story) quiet(ctx context.Context) error {
 	}
 	s.Terminal.Say(terminal.Good, "all quiet: no alert in any cluster for %s", quietFor)
 	return nil
+}
+
+// logsArrive waits until Loki has lines of each cluster's payment-service.
+func (s *story) logsArrive(ctx context.Context) error {
+	counts := map[model.LabelValue]model.SampleValue{}
+	err := poll(ctx, "log lines of all clusters in Loki", time.Minute, func(ctx context.Context) (bool, error) {
+		var out struct{ Result model.Vector }
+		expr := fmt.Sprintf(`sum by (cluster) (count_over_time({app=%q}[10m]))`, service)
+		_, err := s.api.data(ctx, s.Places.Loki+"/loki/api/v1/query?query="+url.QueryEscape(expr), &out)
+		for _, x := range out.Result {
+			counts[x.Metric["cluster"]] = x.Value
+		}
+		return len(counts) == len(s.Places.Prometheus), err
+	})
+	if err == nil {
+		s.Terminal.Tell("log lines of %s in Loki, last 10 minutes: %v", service, counts)
+	}
+	return err
 }
 
 // budgetTable writes a row for each SLO, a column for each cluster.
