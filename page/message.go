@@ -186,9 +186,19 @@ func (c composer) facts(w words) (facts []Fact) {
 	add(w.promise, c.SLO.Description)
 	add(w.clusters, strings.Join(c.Incident.Clusters(), ", "))
 	if !c.Incident.Since.IsZero() {
-		add(w.since, fmt.Sprintf(w.sinceAgo, c.clock(c.Incident.Since), w.span(c.At.Sub(c.Incident.Since))))
+		add(w.since, c.since(w))
 	}
 	return facts
+}
+
+// since tells when the incident began, and how long ago unless that is no
+// news.
+func (c composer) since(w words) string {
+	clock, ago := c.clock(c.Incident.Since), c.At.Sub(c.Incident.Since)
+	if ago < time.Minute {
+		return clock
+	}
+	return fmt.Sprintf(w.sinceAgo, clock, w.span(ago))
 }
 
 func (c composer) whom(w words) string {

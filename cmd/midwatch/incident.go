@@ -233,7 +233,7 @@ func printStory(w io.Writer, s wire.Story) error {
 			return err
 		}
 		for _, p := range e.Patterns {
-			fmt.Fprintf(w, "  %6d lines, %d before  %s\n", p.Count, p.Before, p.Template)
+			fmt.Fprintf(w, "  %6d lines, %d before  %s\n", p.Count, p.Before, strings.TrimSpace(p.Code+" "+p.Template))
 		}
 	}
 	return nil
