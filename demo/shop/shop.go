@@ -119,27 +119,20 @@ func (s *shop) call(ctx context.Context, t trace, app, method, path string) erro
 }
 
 func (s *shop) serve(ctx context.Context) error {
-	servers := make([]*http.Server, 0, len(s.Listeners))
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	errs := make(chan error, len(s.Listeners))
 	for app, l := range s.Listeners {
 		srv := &http.Server{Handler: s.handler[app], ReadHeaderTimeout: 5 * time.Second}
-		servers = append(servers, srv)
-		go func() { errs <- fmt.Errorf("serve %s: %w", app, srv.Serve(l)) }()
+		wg.Go(func() { errs <- fmt.Errorf("serve %s: %w", app, srv.Serve(l)) })
+		defer srv.Close() // what is in flight is of no worth
 	}
-	var first error
-	ended := 0
 	select {
 	case <-ctx.Done():
-	case first = <-errs:
-		ended++
+		return nil
+	case err := <-errs:
+		return err
 	}
-	for _, srv := range servers {
-		_ = srv.Close() // what is in flight is of no worth
-	}
-	for ; ended < len(servers); ended++ {
-		_ = <-errs // closed, as it was told to
-	}
-	return first
 }
 
 // load sends the traffic that comes from outside: each route at its own rate,
