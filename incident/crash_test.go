@@ -225,7 +225,7 @@ func (c *crash) live(address string, child *exec.Cmd) {
 			span := time.Duration(c.random.IntN(50)) * time.Millisecond
 			time.AfterFunc(span, func() { defer close(dead); c.kill(child) })
 		}
-		if len(c.accepted) > 0 && c.random.IntN(8) == 0 {
+		if len(c.accepted) > 0 && (n == enough/2 || c.random.IntN(8) == 0) { // at least once a life
 			service := c.accepted[len(c.accepted)-1-c.random.IntN(min(20, len(c.accepted)))]
 			c.acked[service] = true
 			c.call(address, "/ack?service="+url.QueryEscape(service), nil)
