@@ -9,14 +9,15 @@ SERVERS := $(BIN)/prometheus $(BIN)/promtool $(BIN)/loki
 LINT   := $(BIN)/golangci-lint
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X github.com/midwatch-slo/midwatch/internal/version.Version=$(VERSION)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+INFO    := github.com/midwatch-slo/midwatch/internal/version
+LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Commit=$(COMMIT)
 
-# Slowest packages last; -p keeps the servers of two packages from starving each other.
 TESTFLAGS ?= -timeout 15m
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/midwatch
@@ -32,8 +33,8 @@ test: tools build ## all tests, with the race detector
 	go test -race $(TESTFLAGS) ./...
 
 .PHONY: test-short
-test-short: ## tests that need no server
-	go test -short $(TESTFLAGS) ./...
+test-short: ## tests of the packages that need no server
+	go test $(TESTFLAGS) ./slo/... ./alert/... ./page/... ./incident/... ./store/... ./oncall/... ./notifiers/... ./web/... ./correlate ./internal/...
 
 .PHONY: e2e
 e2e: tools build ## the demo from end to end, checked

@@ -5,36 +5,23 @@ package version
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 )
 
 // Repository is where the source is published.
 const Repository = "https://github.com/midwatch-slo/midwatch"
 
-// Version is set by the linker ("make build").
-var Version = "unknown"
-
-// Revision returns the commit that the binary was built from, "" when the
-// build did not say.
-func Revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return ""
-}
+// Version and Commit are set by the linker ("make build").
+var (
+	Version = "unknown"
+	Commit  = ""
+)
 
 // SourceURL returns where the source of this build is to be had.
 func SourceURL() string {
-	if rev := Revision(); rev != "" {
-		return Repository + "/tree/" + rev
+	if Commit == "" {
+		return Repository
 	}
-	return Repository
+	return Repository + "/tree/" + Commit
 }
 
 // Text is what --version prints.
