@@ -9,7 +9,7 @@ import (
 	"github.com/midwatch-slo/midwatch/page"
 )
 
-// Bounds of what Patterns keeps: beyond them lines are counted, not grouped.
+// Bounds of what Patterns keeps: lines beyond them are left out.
 const (
 	maxGroups = 4096
 	maxSample = 1 << 10 // bytes
@@ -111,7 +111,6 @@ func Rank(patterns []Pattern) {
 type Patterns struct {
 	miner  Miner
 	groups map[groupKey]*Pattern
-	other  int
 }
 
 type groupKey struct {
@@ -128,7 +127,6 @@ func NewPatterns(m Miner) *Patterns {
 func (ps *Patterns) Add(r Record) {
 	p := ps.find(r)
 	if p == nil {
-		ps.other++
 		return
 	}
 	p.Count++
@@ -143,10 +141,6 @@ func (ps *Patterns) AddBefore(r Record) {
 		p.Before++
 	}
 }
-
-// Other returns how many lines of the window are in no pattern, since there
-// were too many patterns.
-func (ps *Patterns) Other() int { return ps.other }
 
 func (ps *Patterns) find(r Record) *Pattern {
 	key := groupKey{ps.miner.Group(r.Message), r.Code}

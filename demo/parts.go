@@ -33,19 +33,17 @@ func runShop(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return usageError{err}
 	}
-	for n, c := range traffic.Clusters() {
-		if c.Name != *name {
-			continue
-		}
-		listeners, err := listen(ctx, ports, n)
-		if err != nil {
-			return err
-		}
-		return shop.Run(ctx, shop.Config{
-			Cluster: c, Listeners: listeners, Loki: *loki, Logger: slog.New(slog.NewTextHandler(stderr, nil)),
-		})
+	n, c, err := traffic.Find(*name)
+	if err != nil {
+		return usageError{err}
 	}
-	return usageError{fmt.Errorf("no cluster %q", *name)}
+	listeners, err := listen(ctx, ports, n)
+	if err != nil {
+		return err
+	}
+	return shop.Run(ctx, shop.Config{
+		Cluster: c, Listeners: listeners, Loki: *loki, Logger: slog.New(slog.NewTextHandler(stderr, nil)),
+	})
 }
 
 func listen(ctx context.Context, ports stack.Ports, n int) (map[string]net.Listener, error) {

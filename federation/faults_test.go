@@ -81,6 +81,8 @@ type fault struct {
 	cause string // the warning's
 }
 
+const streamed = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
+
 // faults returns the ways in which a Prometheus that is like h can fail.
 func faults(h http.Handler) []fault {
 	type read = func(h http.Handler) http.HandlerFunc
@@ -95,7 +97,6 @@ func faults(h http.Handler) []fault {
 			}
 		}
 	}
-	const streamed = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
 	return []fault{
 		{"refuses", func(t *testing.T) string {
 			srv := httptest.NewServer(http.NotFoundHandler())
@@ -118,35 +119,45 @@ func faults(h http.Handler) []fault {
 		faulty("sends garbage samples", "broken answer: not a snappy block", answer("application/x-protobuf", "\xff\xff\xff\xff\xff")),
 		faulty("ends after a length", "connection closed before the end", answer(streamed, "\x20")),
 		faulty("ends after a checksum", "connection closed before the end", answer(streamed, "\x20abcd")),
-		faulty("writes an error after data", "broken answer", func(h http.Handler) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) {
-				rec := record(h, r)
-				w.Header().Set("Content-Type", streamed)
-				_, _ = w.Write(append(rec.Body.Bytes(), strings.Repeat("query failed\n", 20)...))
-			}
-		}),
-		faulty("dies within the body", "connection closed before the end", func(h http.Handler) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) {
-				rec := record(h, r)
-				w.Header().Set("Content-Type", streamed)
-				_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
-				_ = http.NewResponseController(w).Flush()
-				panic(http.ErrAbortHandler)
-			}
-		}),
-		faulty("marks no end", "broken answer: its end is not marked", func(h http.Handler) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) {
-				rec := record(h, r)
-				conn, buf, err := http.NewResponseController(w).Hijack()
-				if err != nil {
-					panic(err)
-				}
-				defer conn.Close()
-				fmt.Fprintf(buf, "HTTP/1.0 200 OK\r\nContent-Type: %s\r\n\r\n", streamed)
-				_, _ = buf.Write(rec.Body.Bytes())
-				_ = buf.Flush()
-			}
-		}),
+		faulty("writes an error after data", "broken answer", errorAfterData),
+		faulty("dies within the body", "connection closed before the end", deathWithinBody),
+		faulty("marks no end", "broken answer: its end is not marked", unmarkedEnd),
+	}
+}
+
+// errorAfterData answers as h does, then writes words into the stream.
+func errorAfterData(h http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rec := record(h, r)
+		w.Header().Set("Content-Type", streamed)
+		_, _ = w.Write(append(rec.Body.Bytes(), strings.Repeat("query failed\n", 20)...))
+	}
+}
+
+// deathWithinBody answers half of what h does.
+func deathWithinBody(h http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rec := record(h, r)
+		w.Header().Set("Content-Type", streamed)
+		_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// unmarkedEnd answers as h does, in a protocol that does not say where that
+// ends.
+func unmarkedEnd(h http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rec := record(h, r)
+		conn, buf, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(buf, "HTTP/1.0 200 OK\r\nContent-Type: %s\r\n\r\n", streamed)
+		_, _ = buf.Write(rec.Body.Bytes())
+		_ = buf.Flush()
 	}
 }
 

@@ -102,6 +102,5 @@ func (c *compiler) tiled(side string, w window) parser.Expr {
 }
 
 // stands returns how long a recorded tile stands for those after it that
-// were not recorded: half of an hour's evaluations at 1m, and not less than
-// an instant looks back.
+// were not recorded: 30 evaluations, and not less than an instant looks back.
 func stands(every time.Duration) time.Duration { return max(30*every, 5*time.Minute) }

@@ -117,12 +117,18 @@ func TestErrorQueries(t *testing.T) {
 			if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
-			for _, q := range got {
-				if _, err := syntax.ParseExpr(q); err != nil {
-					t.Errorf("%s: %v", q, err)
-				}
-			}
+			parse(t, got)
 		})
+	}
+}
+
+// parse wants LogQL.
+func parse(t *testing.T, queries []string) {
+	t.Helper()
+	for _, q := range queries {
+		if _, err := syntax.ParseExpr(q); err != nil {
+			t.Errorf("%s: %v", q, err)
+		}
 	}
 }
 

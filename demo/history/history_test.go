@@ -29,7 +29,7 @@ type written struct {
 
 func write(t *testing.T, cluster string, days int, change ...func(*Config)) *written {
 	t.Helper()
-	c, err := traffic.Find(cluster)
+	_, c, err := traffic.Find(cluster)
 	if err != nil {
 		t.Fatal(err)
 	}

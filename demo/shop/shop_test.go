@@ -142,7 +142,7 @@ func TestShopServesCountsAndLogs(t *testing.T) {
 
 func runShop(t *testing.T, loki string) map[string]string {
 	t.Helper()
-	cluster, err := traffic.Find("hangzhou")
+	_, cluster, err := traffic.Find("hangzhou")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,14 +89,14 @@ func Clusters() []Cluster {
 	}
 }
 
-// Find returns a cluster by its name.
-func Find(name string) (Cluster, error) {
-	for _, c := range Clusters() {
+// Find returns a cluster by its name, and its place among Clusters, from 0.
+func Find(name string) (n int, c Cluster, err error) {
+	for n, c := range Clusters() {
 		if c.Name == name {
-			return c, nil
+			return n, c, nil
 		}
 	}
-	return Cluster{}, fmt.Errorf("cluster %q is none of the demo's", name)
+	return 0, Cluster{}, fmt.Errorf("cluster %q is none of the demo's", name)
 }
 
 // Where an order is placed, and what that asks of the other services.

@@ -3,7 +3,6 @@ package servers
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 )
@@ -25,7 +24,7 @@ type Prometheus struct {
 }
 
 // StartPrometheus runs the Prometheus that "make tools" built, and waits
-// until it is ready. Its lifecycle API is on.
+// until it is ready.
 func StartPrometheus(ctx context.Context, spec PrometheusSpec) (*Prometheus, error) {
 	path, err := Binary("prometheus")
 	if err != nil {
@@ -47,7 +46,6 @@ func StartPrometheus(ctx context.Context, spec PrometheusSpec) (*Prometheus, err
 			"--config.file=" + config,
 			"--storage.tsdb.path=" + filepath.Join(spec.Dir, "data"),
 			"--web.listen-address=" + addr,
-			"--web.enable-lifecycle",
 			"--log.level=warn",
 		}, spec.Flags...),
 		LogFile: filepath.Join(spec.Dir, "prometheus.log"),
@@ -57,23 +55,6 @@ func StartPrometheus(ctx context.Context, spec PrometheusSpec) (*Prometheus, err
 		return nil, err
 	}
 	return &Prometheus{Process: p, URL: url}, nil
-}
-
-// Reload makes it read its configuration and rules again.
-func (p *Prometheus) Reload(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL+"/-/reload", http.NoBody)
-	if err != nil {
-		return fmt.Errorf("reload prometheus: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("reload prometheus: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("reload prometheus: %s", resp.Status)
-	}
-	return nil
 }
 
 func writeConfig(path, text string) error {
