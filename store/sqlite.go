@@ -167,11 +167,14 @@ func (s *SQLite) View(ctx context.Context, f func(*Tx) error) error {
 		return ErrClosed
 	}
 	defer func() { s.idle <- r }()
-	if err := r.begin(ctx); err != nil {
+	// A caller that leaves must not leave a transaction behind: when its context
+	// ends meanwhile, BEGIN takes effect and returns an error all the same.
+	whole := context.WithoutCancel(ctx)
+	if err := r.begin(whole); err != nil {
 		return fmt.Errorf("read from store: %w", err)
 	}
 	err := f(&Tx{ctx: ctx, s: r})
-	return errors.Join(err, r.rollback(context.WithoutCancel(ctx)))
+	return errors.Join(err, r.rollback(whole))
 }
 
 // Close finishes the updates that were accepted, waits for the views that run
