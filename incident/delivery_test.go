@@ -135,6 +135,30 @@ func TestOneSlowProviderDelaysNobodyElse(t *testing.T) {
 	s.Run(2)
 }
 
+func TestOneSlowProviderDelaysNobodysSecondTry(t *testing.T) {
+	s := newTimeline(t)
+	s.config.Sender = stall{s, "wecom"}
+	s.fail = func(_ page.Page, attempt int) error {
+		if attempt == 1 {
+			return &page.SendError{Channel: "email", Code: "451", Temporary: true, Err: errors.New("busy")}
+		}
+		return nil
+	}
+	for i := range 30 {
+		s.Push(1, burning(availability+string(rune('a'+i)), alert.P1, "hangzhou"))
+	}
+	s.Do(1+4*seconds, "count", func(context.Context, *incident.Engine) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if got := len(s.pages("opened zhang/email")); got != 30 {
+			t.Errorf("%d pages by email within 4 s, want 30", got)
+		}
+		s.sent = nil
+		return nil
+	})
+	s.Run(1 + 5*seconds)
+}
+
 // detective is evidence that takes a time to find.
 type detective struct {
 	takes time.Duration

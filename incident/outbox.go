@@ -16,6 +16,10 @@ import (
 // take.
 const leaseMargin = 30 * time.Second
 
+// lookAgain is how long the outbox is left alone while a channel has more
+// pages than room.
+const lookAgain = time.Second
+
 // slots bounds the sends at once through each channel: a slow provider fills
 // its own and nobody else's.
 type slots struct {
@@ -131,8 +135,10 @@ func (e *Engine) claim(ctx context.Context) (pages []page.Page, next time.Time, 
 			return nil, next, err
 		}
 	}
-	if !next.After(at) {
-		next = time.Time{} // there is no room for it: whoever makes some wakes us
+	if !next.IsZero() && !next.After(at) {
+		// There is no room for it, and whoever makes some wakes us. What
+		// another channel has room for may be due before that.
+		next = at.Add(lookAgain)
 	}
 	return pages, next, nil
 }
