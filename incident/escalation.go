@@ -14,6 +14,8 @@ import (
 const (
 	repeatP1 = 5 * time.Minute
 	repeatP2 = 15 * time.Minute
+
+	repeatDead = 15 * time.Minute // after the last page died, when none reached anybody
 )
 
 // Bounds of the escalation's loop.

@@ -52,6 +52,22 @@ func TestP3WaitsForWorkingHours(t *testing.T) {
 	s.Run(630)
 }
 
+func TestAProvidersLongOutageDoesNotLoseAP3(t *testing.T) {
+	s := newTimeline(t)
+	s.fail = down("wecom", errors.New("connection refused"), s, 11*60)
+	s.Keep(Between(541, 15*60), burning(availability, alert.P3, "hangzhou"))
+	s.Want(Between(11*60, 11*60+1.1), "again zhang/wecom #1") // the page of 9:01 died at 10:01
+	s.Run(15 * 60)
+}
+
+func TestAP3ThatCouldNotBeSentInTimeWaitsForWorkingHours(t *testing.T) {
+	s := newTimeline(t)
+	s.fail = down("wecom", errors.New("connection refused"), s, 18*60+30)
+	s.Keep(Between(17*60+50, 34*60), burning(availability, alert.P3, "hangzhou"))
+	s.Want(Between(33*60, 33*60+1), "opened zhang/wecom #1")
+	s.Run(34 * 60)
+}
+
 func TestP3ThatResolvesAtNightPagesNobody(t *testing.T) {
 	s := newTimeline(t)
 	s.Keep(Between(1, 30), burning(availability, alert.P3, "hangzhou"))

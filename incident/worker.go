@@ -15,6 +15,12 @@ import (
 // errPointless ends the life of a page that tells nobody anything any more.
 var errPointless = errors.New("nobody needs it any more")
 
+// tooEarly puts a page off that may not be sent now.
+type tooEarly struct{ until time.Time }
+
+// Error says why.
+func (tooEarly) Error() string { return "it is not within working hours" }
+
 // courier delivers pages.
 type courier struct {
 	*Engine
@@ -56,11 +62,16 @@ func (c courier) report(ctx context.Context, p page.Page, result string, err err
 
 // compose completes a claimed page. It may wait for evidence; the error is
 // errPointless when the incident needs no such page any more, before or after
-// the wait.
+// the wait, and tooEarly when its reader does not work now.
 func (c courier) compose(ctx context.Context, p page.Page) (page.Page, error) {
 	inc, err := c.stillNeeded(ctx, p)
 	if err != nil {
 		return p, err
+	}
+	if at := now(); inc.Level == alert.P3 { // it was due earlier, and no provider took it or we were away
+		if due := c.c.Responders.WorkingTime(at, inc); due.After(at) {
+			return p, tooEarly{due}
+		}
 	}
 	p.SLO, p.Evidence = c.brief(ctx, inc, p.Kind)
 	if p.Incident, err = c.stillNeeded(ctx, p); err != nil {
@@ -104,14 +115,32 @@ func (c courier) settlement(p page.Page, err error) (func(Tx) error, string) {
 		return func(tx Tx) error { return tx.MarkDropped(p.Key, at, err.Error()) }, resultDropped
 	}
 	reason := cut(err.Error(), 500)
+	if early, ok := errors.AsType[tooEarly](err); ok {
+		return func(tx Tx) error { return tx.Retry(p.Key, early.until, reason) }, resultRetried
+	}
 	if due, again := c.c.Retry.next(p, err, at, rand.Float64()); again { //nolint:gosec // Jitter is no secret.
 		return func(tx Tx) error { return tx.Retry(p.Key, due, reason) }, resultRetried
 	}
-	return func(tx Tx) error {
-		text := fmt.Sprintf("no page to %s by %s after %d tries: %s", nameOf(p.To), p.To.Channel, p.Attempt, reason)
-		event := alert.Event{At: at, Kind: alert.EventPageFailed, Text: text}
-		return errors.Join(tx.MarkDead(p.Key, at, reason), tx.AddEvents(p.Incident.ID, event))
-	}, resultDead
+	return func(tx Tx) error { return dead(tx, p, at, reason) }, resultDead
+}
+
+// dead keeps that a page will never be accepted. When no other is to come and
+// nobody was told of the incident, there is another round.
+func dead(tx Tx, p page.Page, at time.Time, reason string) error {
+	text := fmt.Sprintf("no page to %s by %s after %d tries: %s", nameOf(p.To), p.To.Channel, p.Attempt, reason)
+	event := alert.Event{At: at, Kind: alert.EventPageFailed, Text: text}
+	if err := errors.Join(tx.MarkDead(p.Key, at, reason), tx.AddEvents(p.Incident.ID, event)); err != nil {
+		return err
+	}
+	inc, err := get(tx, p.Incident.ID)
+	if err != nil || inc.Status != alert.Open || !inc.NextPageAt.IsZero() {
+		return err
+	}
+	if told, err := tx.Told(inc.ID); err != nil || len(told) > 0 {
+		return err
+	}
+	inc.NextPageAt = at.Add(repeatDead)
+	return tx.SaveIncident(inc)
 }
 
 // sent keeps that a page was accepted. Whoever is told of an incident that
