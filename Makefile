@@ -11,7 +11,8 @@ LINT   := $(BIN)/golangci-lint
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 INFO    := github.com/midwatch-slo/midwatch/internal/version
-LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Commit=$(COMMIT)
+METRIC  := github.com/prometheus/common/version
+LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Commit=$(COMMIT) -X $(METRIC).Version=$(VERSION) -X $(METRIC).Revision=$(COMMIT)
 
 TESTFLAGS ?= -timeout 15m
 
@@ -55,9 +56,9 @@ golden: ## write the golden files anew
 	go test ./rules ./page ./notifiers/email -run Golden -update
 
 .PHONY: bench
-bench: tools build ## measure what the documentation quotes; MIDWATCH_SHARED names the folder of measuring tools
-	@tools/bench-rulecost
+bench: tools build ## alerts a second, and what rules cost; MIDWATCH_SHARED is the folder of the measuring tool
 	go test -run '^$$' -bench . -benchmem ./incident
+	@tools/bench-rulecost
 
 .PHONY: check
 check: lint test e2e ## what CI runs
