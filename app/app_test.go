@@ -16,6 +16,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/app"
+	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/internal/standin/wecom"
 	"github.com/midwatch-slo/midwatch/web/client"
@@ -270,6 +271,69 @@ func TestOperatorsSeeItsState(t *testing.T) {
 		})
 		if !strings.Contains(text, want) {
 			t.Errorf("%s lacks %q", path, want)
+		}
+	}
+}
+
+func TestEveryProblemOfAStartIsToldWithItsPlace(t *testing.T) {
+	w := &world{dir: t.TempDir()}
+	w.write(t, "slo/payments.yaml", strings.Replace(sloFile, "99.95", "100", 1))
+	w.write(t, "oncall.yaml", strings.Replace(oncallFile, "default_schedule: payments", "default_schedule: orders", 1))
+	w.write(t, "token", "short\n")
+	w.write(t, "midwatch.yaml", `external_url: http://midwatch.test
+slo_files: [slo/*.yaml, none/*.yaml]
+oncall_files: [oncall.yaml]
+clusters:
+  - {name: hangzhou, urls: ["http://127.0.0.1:1"]}
+logs: {url: "http://127.0.0.1:1", limit: 1000000}
+notifiers:
+  wecom: {agent_id: 1000002, secret: of-the-provider}
+  email: {smarthost: nowhere, from: nobody, username: a, password: of-the-mail-server}
+api:
+  tokens: [{name: test, token_file: token}]
+`)
+	_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
+	problems, _ := diag.Of(err)
+	var printed strings.Builder
+	if err := problems.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"midwatch.yaml:2:12: slo_files: ", "none/*.yaml matches no file",
+		"oncall.yaml:11:", "orders",
+		"midwatch.yaml:6:7: logs: ", "limit is 1000000",
+		"midwatch.yaml:8:10: notifiers.wecom: ", "corp_id: missing",
+		"midwatch.yaml:9:10: notifiers.email: ", "smarthost: want host:port", "from: want an address",
+		"midwatch.yaml:11:11: api.tokens: ", "needs 8 bytes or more",
+	} {
+		if !strings.Contains(printed.String(), want) {
+			t.Errorf("no problem says %q", want)
+		}
+	}
+	if strings.Contains(printed.String(), "of-the-") {
+		t.Error("a secret is printed")
+	}
+	if t.Failed() {
+		t.Log(err, "\n", printed.String())
+	}
+}
+
+func TestAProblemShowsNoSecretBesideIt(t *testing.T) {
+	w := &world{dir: t.TempDir()}
+	for _, text := range []string{
+		"notifiers:\n  wecom: {secret: of-the-provider, corpid: x}\n",
+		"notifiers:\n  wecom: {secret: of-the-provider, corp_id: [}\n",
+		"logs:\n  pasword: of-the-logs\n",
+	} {
+		w.write(t, "midwatch.yaml", text)
+		_, err := app.LoadConfig(filepath.Join(w.dir, "midwatch.yaml"))
+		problems, _ := diag.Of(err)
+		var printed strings.Builder
+		if err := problems.Print(&printed); err != nil {
+			t.Fatal(err)
+		}
+		if len(problems) == 0 || strings.Contains(printed.String(), "of-the-") {
+			t.Errorf("of %q it prints %s", text, printed.String())
 		}
 	}
 }

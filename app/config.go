@@ -34,7 +34,8 @@ type Config struct {
 	Notifiers   Notifiers            `yaml:"notifiers"`
 	API         API                  `yaml:"api"`
 
-	dir string // of the file
+	dir  string // of the file
+	file *yamldoc.File
 }
 
 // Federation bounds what one query may cost.
@@ -72,23 +73,40 @@ func LoadConfig(path string) (Config, error) {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
 	f, err := yamldoc.Parse(path, b)
+	if found, ok := diag.Of(err); ok {
+		return Config{}, discreet(found)
+	}
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{dir: filepath.Dir(path)}
+	c := Config{dir: filepath.Dir(path), file: f}
 	if len(f.Docs) != 1 {
 		return c, f.At(nil, "", fmt.Sprintf("want one YAML document, found %d", len(f.Docs)), "")
 	}
 	problems := f.Decode(f.Docs[0], &c)
 	c.defaults()
-	at := func(field, message, hint string) {
-		problems = append(problems, f.At(yamldoc.Lookup(f.Docs[0], field), field, message, hint))
-	}
 	if len(problems) == 0 {
-		c.validate(at)
+		c.validate(func(field, message, hint string) { problems = append(problems, c.problem(field, message, hint)) })
 	}
 	resolvePaths(reflect.ValueOf(&c).Elem(), c.dir)
-	return c, problems.Err()
+	return c, discreet(problems).Err()
+}
+
+// problem returns a problem at the place of a field.
+func (c *Config) problem(field, message, hint string) diag.Problem {
+	return c.file.At(yamldoc.Lookup(c.file.Docs[0], field), field, message, hint)
+}
+
+// discreet takes away the text of lines that a secret could be in: problems
+// are printed and logged.
+func discreet(problems diag.Problems) diag.Problems {
+	for i, p := range problems {
+		section, _, _ := strings.Cut(p.Field, ".")
+		if section == "notifiers" || section == "logs" || section == "api" || p.Field == "" {
+			problems[i].Source = ""
+		}
+	}
+	return problems
 }
 
 func (c *Config) defaults() {
@@ -133,10 +151,10 @@ func (c *Config) files(field string, globs []string) ([]string, error) {
 	for _, g := range globs {
 		found, err := filepath.Glob(g)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %q: %w", field, g, err)
+			return nil, c.problem(field, fmt.Sprintf("%q: %v", g, err), "")
 		}
 		if len(found) == 0 {
-			return nil, diag.Problem{Field: field, Message: fmt.Sprintf("%s matches no file", g), Hint: "paths are relative to the configuration file"}
+			return nil, c.problem(field, g+" matches no file", "paths are relative to the configuration file")
 		}
 		all = append(all, found...)
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/midwatch-slo/midwatch/correlate/loki"
 	"github.com/midwatch-slo/midwatch/federation"
+	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/notifiers"
 	"github.com/midwatch-slo/midwatch/notifiers/email"
 	"github.com/midwatch-slo/midwatch/notifiers/wecom"
@@ -42,11 +44,31 @@ func makeState(path string, log *slog.Logger) (*state, error) {
 		return nil, err
 	}
 	s := &state{config: c, byID: map[string]slo.SLO{}, registry: prometheus.NewRegistry()}
-	err = errors.Join(s.loadSLOs(), s.loadOnCall(), s.connectClusters(log), s.connectLogs(), s.connectChannels(log), s.readTokens())
-	if err != nil {
-		return nil, err
+	var problems diag.Problems
+	note := func(field string, err error) { problems = append(problems, s.problems(field, err)...) }
+	note("slo_files", s.loadSLOs())
+	note("oncall_files", s.loadOnCall())
+	note("clusters", s.connectClusters(log))
+	note("logs", s.connectLogs())
+	s.connectChannels(log, note)
+	note("api.tokens", s.readTokens())
+	if s.roster != nil {
+		note("notifiers", s.checkChannels())
 	}
-	return s, s.checkChannels()
+	return s, problems.Err()
+}
+
+// problems returns the problems that err carries; one that carries none is a
+// problem of a field of the configuration.
+func (s *state) problems(field string, err error) diag.Problems {
+	if err == nil {
+		return nil
+	}
+	if found, ok := diag.Of(err); ok {
+		return found
+	}
+	message := strings.ReplaceAll(err.Error(), "\n", "; ")
+	return discreet(diag.Problems{s.config.problem(field, message, "")})
 }
 
 func (s *state) loadSLOs() error {
@@ -95,21 +117,22 @@ func (s *state) connectLogs() (err error) {
 	return err
 }
 
-func (s *state) connectChannels(log *slog.Logger) error {
+// connectChannels notes what is wrong with the channels' configuration.
+func (s *state) connectChannels(log *slog.Logger, note func(field string, err error)) {
 	channels := map[string]notifiers.Notifier{}
-	var errs []error
 	if c := s.config.Notifiers.WeCom; c != nil {
 		c.Logger = log.With("component", "wecom")
 		n, err := wecom.New(*c)
-		channels["wecom"], errs = n, append(errs, err)
+		note("notifiers.wecom", err)
+		channels["wecom"] = n
 	}
 	if c := s.config.Notifiers.Email; c != nil {
 		c.Logger = log.With("component", "email")
 		n, err := email.New(*c)
-		channels["email"], errs = n, append(errs, err)
+		note("notifiers.email", err)
+		channels["email"] = n
 	}
 	s.senders = notifiers.NewRegistry(channels)
-	return errors.Join(errs...)
 }
 
 // checkChannels finds contacts through channels that are not configured.
