@@ -135,16 +135,18 @@ func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, err
 // Addr is the address that it listens on.
 func (a *App) Addr() string { return a.listener.Addr().String() }
 
-// Run serves until ctx ends, then stops in reverse order: no new requests,
+// Run serves until ctx ends or it cannot, then stops in reverse order: no new requests,
 // those in hand are answered, pages being sent are finished, the store is
 // closed.
 func (a *App) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	server := a.web.Server()
 	// What is accepted while the server winds down must still be paged.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	var engine, rest errgroup.Group
 	engine.Go(func() error { return a.engine.Run(engineCtx) })
-	rest.Go(func() error { return a.serve(server) })
+	rest.Go(func() error { defer stop(); return a.serve(server) })
 	rest.Go(func() error { a.watchClusters(ctx); return nil })
 	a.ready.Store(true)
 	a.o.Logger.InfoContext(ctx, "midwatch is ready", "address", a.Addr(), "version", build.Version, "slos", len(a.current.Load().slos))
