@@ -11,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -122,7 +124,7 @@ func ackCommand(s *server) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) acknowledged by %s\n", inc.ID, inc.Title, inc.AckedBy)
+				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) acknowledged by %s\n", inc.ID, plain(inc.Title), plain(inc.AckedBy))
 				return nil
 			})
 		},
@@ -143,7 +145,7 @@ func resolveCommand(s *server) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) resolved by %s\n", inc.ID, inc.Title, inc.ResolvedBy)
+				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) resolved by %s\n", inc.ID, plain(inc.Title), plain(inc.ResolvedBy))
 				return nil
 			})
 		},
@@ -201,7 +203,7 @@ func printIncidents(w io.Writer, incidents []alert.Incident) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "N\tLEVEL\tSTATUS\tSINCE\tCLUSTERS\tWHAT")
 	for _, i := range incidents {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Level, status(i), i.Since.Local().Format(time.DateTime), strings.Join(i.Clusters(), ","), i.Title)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Level, status(i), i.Since.Local().Format(time.DateTime), plain(strings.Join(i.Clusters(), ",")), plain(i.Title))
 	}
 	return t.Flush()
 }
@@ -209,7 +211,7 @@ func printIncidents(w io.Writer, incidents []alert.Incident) error {
 func status(i alert.Incident) string {
 	s := string(i.Status)
 	if i.AckedBy != "" && i.Status == alert.Acknowledged {
-		s += " by " + i.AckedBy
+		s += " by " + plain(i.AckedBy)
 	}
 	if i.Stale {
 		s += ", stale"
@@ -219,11 +221,11 @@ func status(i alert.Incident) string {
 
 func printStory(w io.Writer, s wire.Story) error {
 	i := s.Incident
-	fmt.Fprintf(w, "incident %d  %s  %s\n%s\n", i.ID, i.Level, status(i), i.Title)
-	fmt.Fprintf(w, "service %s, SLO %s, in %s\n\n", i.Service, i.SLO, strings.Join(i.Clusters(), ", "))
+	fmt.Fprintf(w, "incident %d  %s  %s\n%s\n", i.ID, i.Level, status(i), plain(i.Title))
+	fmt.Fprintf(w, "service %s, SLO %s, in %s\n\n", plain(i.Service), plain(i.SLO), plain(strings.Join(i.Clusters(), ", ")))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range s.Events {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Kind, e.Text, e.Actor)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Kind, plain(e.Text), plain(e.Actor))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -233,7 +235,7 @@ func printStory(w io.Writer, s wire.Story) error {
 			return err
 		}
 		for _, p := range e.Patterns {
-			fmt.Fprintf(w, "  %6d lines, %d before  %s\n", p.Count, p.Before, strings.TrimSpace(p.Code+" "+p.Template))
+			fmt.Fprintf(w, "  %6d lines, %d before  %s\n", p.Count, p.Before, plain(strings.TrimSpace(p.Code+" "+p.Template)))
 		}
 	}
 	return nil
@@ -243,6 +245,20 @@ func printEvidence(w io.Writer, source, problem string) error {
 	if problem != "" {
 		source += ": " + problem
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", source)
+	_, err := fmt.Fprintf(w, "\n%s\n", plain(source))
 	return err
+}
+
+// plain returns text on one line and without what a terminal would obey or
+// turn around: anybody may send alerts, and write logs.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
