@@ -61,13 +61,20 @@ func TestReadmeTargets(t *testing.T) {
 	}
 }
 
-// TestReadmeLinks finds links to files that are not there.
-func TestReadmeLinks(t *testing.T) {
+// TestLinksLead finds links of the documents to files that are not there.
+func TestLinksLead(t *testing.T) {
 	root := repository(t)
-	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
-	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
-		for _, m := range link.FindAllStringSubmatch(read(t, filepath.Join(root, name)), -1) {
-			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "demo/README.md"} {
+		documents = append(documents, filepath.Join(root, name))
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	for _, name := range documents {
+		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
 				t.Errorf("%s links to %s: %v", name, m[1], err)
 			}
 		}
