@@ -62,18 +62,20 @@ func (s *story) quiet(ctx context.Context) error {
 
 // logsArrive waits until Loki has lines of each cluster's payment-service.
 func (s *story) logsArrive(ctx context.Context) error {
-	counts := map[model.LabelValue]model.SampleValue{}
+	var counts []string
 	err := poll(ctx, "log lines of all clusters in Loki", time.Minute, func(ctx context.Context) (bool, error) {
 		var out struct{ Result model.Vector }
 		expr := fmt.Sprintf(`sum by (cluster) (count_over_time({app=%q}[10m]))`, service)
 		_, err := s.api.data(ctx, s.Places.Loki+"/loki/api/v1/query?query="+url.QueryEscape(expr), &out)
+		counts = counts[:0]
 		for _, x := range out.Result {
-			counts[x.Metric["cluster"]] = x.Value
+			counts = append(counts, fmt.Sprintf("%s %v", x.Metric["cluster"], x.Value))
 		}
+		slices.Sort(counts)
 		return len(counts) == len(s.Places.Prometheus), err
 	})
 	if err == nil {
-		s.Terminal.Tell("log lines of %s in Loki, last 10 minutes: %v", service, counts)
+		s.Terminal.Tell("log lines of %s in Loki, last 10 minutes: %s", service, strings.Join(counts, ", "))
 	}
 	return err
 }
