@@ -143,18 +143,28 @@ func (w watches) Watches(at time.Time) []wire.Watch {
 // normalize says which cluster an alert comes from and drops the labels that
 // only tell replicas apart, so that an HA pair's alerts are one.
 func (a *App) normalize(al alert.Alert) alert.Alert {
-	for _, c := range a.current.Load().config.Clusters {
-		if !from(c, al.Labels) {
-			continue
-		}
-		al.Labels = al.Labels.Clone()
-		for _, name := range c.ReplicaLabels {
-			delete(al.Labels, model.LabelName(name))
-		}
-		al.Labels[alert.LabelCluster] = model.LabelValue(c.Name)
-		return al
+	c, ok := a.current.Load().clusterOf(al.Labels)
+	if !ok {
+		return stray(al)
 	}
-	return stray(al)
+	al.Labels = al.Labels.Clone()
+	for _, name := range c.ReplicaLabels {
+		delete(al.Labels, model.LabelName(name))
+	}
+	al.Labels[alert.LabelCluster] = model.LabelValue(c.Name)
+	return al
+}
+
+// clusterOf returns the cluster whose external labels are all among those of
+// an alert, that with the most of them when the labels of one cluster are
+// among those of another.
+func (s *state) clusterOf(labels model.LabelSet) (of federation.Cluster, ok bool) {
+	for _, c := range s.config.Clusters {
+		if from(c, labels) && (!ok || len(c.ExternalLabels()) > len(of.ExternalLabels())) {
+			of, ok = c, true
+		}
+	}
+	return of, ok
 }
 
 // stray marks an alert that no configured cluster can have sent. It is taken
