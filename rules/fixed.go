@@ -166,20 +166,19 @@ func (c *compiler) health() rulefmt.RuleGroup {
 		labels.MustNewMatcher(labels.MatchRegexp, "rule_group", ".*;"+prefix+".+"))
 	failing := above(sumBy([]string{"rule_group"}, call("increase", over(failures, patience))), num(0))
 	return group("health", time.Minute,
-		rulefmt.Rule{
-			Alert: "SLOParametersMissing", Expr: c.print("SLOParametersMissing", missing), For: model.Duration(patience),
-			Labels: map[string]string{"severity": "P2"},
-			Annotations: map[string]string{
-				"summary":     "{{ $labels.service }}: {{ $labels.slo }} is recorded but cannot alert",
-				"description": "Its events are recorded, but its objective and thresholds are not: no burn of its error budget will be noticed. Compile and load its rules again.",
-			},
-		},
-		rulefmt.Rule{
-			Alert: "SLORuleEvaluationFailing", Expr: c.print("SLORuleEvaluationFailing", failing), For: model.Duration(patience),
-			Labels: map[string]string{"severity": "P2"},
-			Annotations: map[string]string{
-				"summary":     "SLO rules fail: {{ $labels.rule_group }}",
-				"description": "Rules of this group have failed for five minutes: burns of error budgets may go unnoticed. The log of Prometheus names the rule and the reason.",
-			},
-		})
+		c.healthAlert("SLOParametersMissing", missing, patience,
+			"{{ $labels.service }}: {{ $labels.slo }} is recorded but cannot alert",
+			"Its events are recorded, but its objective and thresholds are not: no burn of its error budget will be noticed. Compile and load its rules again."),
+		c.healthAlert("SLORuleEvaluationFailing", failing, patience,
+			"SLO rules fail: {{ $labels.rule_group }}",
+			"Rules of this group have failed for five minutes: burns of error budgets may go unnoticed. The log of Prometheus names the rule and the reason."))
+}
+
+// healthAlert returns an alert at P2 about the rules themselves.
+func (c *compiler) healthAlert(name string, e parser.Expr, patience time.Duration, summary, description string) rulefmt.Rule {
+	return rulefmt.Rule{
+		Alert: name, Expr: c.print(name, e), For: model.Duration(patience),
+		Labels:      map[string]string{"severity": "P2"},
+		Annotations: map[string]string{"summary": summary, "description": description},
+	}
 }

@@ -59,9 +59,8 @@ func (c *checker) selector(field, text string) {
 		c.add(field, fmt.Sprintf("longer than %d bytes", maxSelector), "")
 		return
 	}
-	expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
-	if err != nil {
-		c.syntax(field, text, err)
+	expr, ok := c.parse(field, text)
+	if !ok {
 		return
 	}
 	vs, ok := expr.(*parser.VectorSelector)
@@ -73,6 +72,15 @@ func (c *checker) selector(field, text string) {
 	case !hasName(vs.LabelMatchers):
 		c.add(field, "no metric name", "name one counter, such as http_requests_total{app=\"shop\"}")
 	}
+}
+
+// parse returns a text as an expression, or notes why it is none.
+func (c *checker) parse(field, text string) (parser.Expr, bool) {
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
+	if err != nil {
+		c.syntax(field, text, err)
+	}
+	return expr, err == nil
 }
 
 // kindOf names what an expression is, for a message.
@@ -115,9 +123,8 @@ func (c *checker) logs() {
 		c.add(field, fmt.Sprintf("%q is not a stream selector", clip(text)), hint+", without a filter or a pipe")
 		return
 	}
-	expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
-	if err != nil {
-		c.syntax(field, text, err)
+	expr, ok := c.parse(field, text)
+	if !ok {
 		return
 	}
 	vs, ok := expr.(*parser.VectorSelector)
