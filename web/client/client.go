@@ -28,7 +28,7 @@ const maxAnswer = 64 << 20
 
 // Config is where Midwatch is and who asks.
 type Config struct {
-	URL       string            // such as http://localhost:9093; a path before /api/ is kept
+	URL       string            // such as http://localhost:9193; a path before /api/ is kept
 	Token     secret.Secret     // needed to act
 	Timeout   time.Duration     // of one request; default 15 s
 	Transport http.RoundTripper // default: a new one with the proxy of the environment
@@ -38,7 +38,7 @@ type Config struct {
 func (c *Config) defaults() (*url.URL, error) {
 	base, err := url.Parse(c.URL)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, errors.New("the URL of Midwatch must be like http://localhost:9093")
+		return nil, errors.New("the URL of Midwatch must be like http://localhost:9193")
 	}
 	if base.User != nil {
 		return nil, errors.New("the URL of Midwatch must not carry a password: use a token")
