@@ -33,8 +33,8 @@ type step struct {
 }
 
 // stepOf returns what a round of pages is at a level. first is the first round
-// since the incident had that level; told says whether any page has reached
-// anybody. At Info there are no pages.
+// since the incident had that level; told says whether any page has told
+// anybody of that level. At Info there are no pages.
 func stepOf(level alert.Level, first, told bool) (s step, ok bool) {
 	switch level {
 	case alert.P1:
@@ -63,11 +63,11 @@ func (s step) recipients(contacts []page.Contact) []page.Contact {
 // may be, and sets when the next is due. It does not save inc.
 func (e *Engine) advance(tx Tx, inc *alert.Incident, kind page.Kind, at time.Time) error {
 	inc.NextPageAt = time.Time{}
-	told, err := tx.Told(inc.ID)
+	told, err := tx.Reached(inc.ID, inc.Level)
 	if err != nil {
 		return err
 	}
-	s, ok := stepOf(inc.Level, kind != page.Again, len(told) > 0)
+	s, ok := stepOf(inc.Level, kind != page.Again, told)
 	if !ok {
 		return nil
 	}

@@ -126,6 +126,22 @@ func TestAcknowledgingAResolvedIncidentIsAnError(t *testing.T) {
 	s.Run(4)
 }
 
+func TestWhileNobodyIsToldThatItRoseP2GoesOn(t *testing.T) {
+	s := newTimeline(t)
+	s.fail = func(p page.Page, _ int) error {
+		if p.Round == 2 || p.Round == 3 {
+			return &page.SendError{Channel: p.To.Channel, Err: errors.New("no such user")}
+		}
+		return nil
+	}
+	s.Keep(Between(541, 640), burning(availability, alert.P3, "hangzhou"))
+	s.Want(Between(541, 541.01), "opened zhang/wecom #1")
+	s.Keep(Between(550, 640), burning(availability, alert.P2, "beijing"))
+	s.Want(Between(580, 580.01), "again zhang/wecom #1") // those of minutes 550 and 565 died
+	s.Want(Between(595, 595.01), "again zhang/wecom #1")
+	s.Run(640)
+}
+
 func TestWhileNobodyIsReachedP2GoesOn(t *testing.T) {
 	s := newTimeline(t)
 	s.fail = func(p page.Page, _ int) error {

@@ -101,6 +101,9 @@ type Outbox interface {
 	// Told returns whom pages of the incident reached, except those that told
 	// of its end, in the order the pages were enqueued.
 	Told(incident int64) ([]page.Contact, error)
+	// Reached returns whether one of those pages was of the level, or of one
+	// that outranks it.
+	Reached(incident int64, level alert.Level) (bool, error)
 	// NextPage returns when the next queued page can be claimed, the zero time
 	// when there is none.
 	NextPage() (time.Time, error)

@@ -125,7 +125,7 @@ func (c courier) settlement(p page.Page, err error) (func(Tx) error, string) {
 }
 
 // dead keeps that a page will never be accepted. When no other is to come and
-// nobody was told of the incident, there is another round.
+// nobody was told of the incident's level, there is another round.
 func dead(tx Tx, p page.Page, at time.Time, reason string) error {
 	text := fmt.Sprintf("no page to %s by %s after %d tries: %s", nameOf(p.To), p.To.Channel, p.Attempt, reason)
 	event := alert.Event{At: at, Kind: alert.EventPageFailed, Text: text}
@@ -136,7 +136,7 @@ func dead(tx Tx, p page.Page, at time.Time, reason string) error {
 	if err != nil || inc.Status != alert.Open || !inc.NextPageAt.IsZero() {
 		return err
 	}
-	if told, err := tx.Told(inc.ID); err != nil || len(told) > 0 {
+	if told, err := tx.Reached(inc.ID, inc.Level); err != nil || told {
 		return err
 	}
 	inc.NextPageAt = at.Add(repeatDead)

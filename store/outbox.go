@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -102,6 +103,14 @@ func (t *Tx) Told(incident int64) ([]page.Contact, error) {
 		return r.Scan(&c.User, &c.FullName, &c.Channel, &c.Address, &c.Timezone)
 	}, `SELECT username, full_name, channel, address, timezone FROM pages
 		WHERE incident_id = ? AND state = 'sent' AND kind <> 'resolved' ORDER BY id`, incident)
+}
+
+// Reached returns whether a page of the incident, other than of its end, and
+// of the level or one that outranks it reached anybody.
+func (t *Tx) Reached(incident int64, level alert.Level) (bool, error) {
+	_, ok, err := first(t, scanID, `SELECT id FROM pages
+		WHERE incident_id = ? AND state = 'sent' AND kind <> 'resolved' AND level <= ? LIMIT 1`, incident, int64(level))
+	return ok, err
 }
 
 // NextPage returns when the next queued page can be claimed, the zero time

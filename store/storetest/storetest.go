@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a page is claimed once":                testClaim,
 		"a page ends once":                      testSettle,
 		"superseded pages":                      testSupersede,
+		"of which level a page reached anybody": testReached,
 		"stories and evidence":                  testStory,
 		"an error undoes its own update alone":  testRollback,
 		"updates at once":                       testConcurrent,
@@ -286,6 +287,31 @@ func testSettle(t *testing.T, s Store) {
 		equal(t, []page.Contact{samplePage(inc, "", "wecom").To}, told)
 		return errors.Join(err, errNext, errTold)
 	})
+}
+
+func testReached(t *testing.T, s Store) {
+	calm := sample("a")
+	calm.Level = alert.P2
+	inc, other := add(t, s, calm), add(t, s, sample("b"))
+	over := samplePage(inc, "over", "wecom")
+	over.Kind, over.Incident.Level = page.Resolved, alert.P1
+	want := func(want bool, incident int64, level alert.Level) {
+		t.Helper()
+		update(t, s, func(tx *store.Tx) error {
+			got, err := tx.Reached(incident, level)
+			equal(t, want, got)
+			return err
+		})
+	}
+	update(t, s, func(tx *store.Tx) error {
+		return errors.Join(tx.Enqueue(t0, samplePage(inc, "sent", "wecom"), over), tx.MarkSent("over", t0))
+	})
+	want(false, inc.ID, alert.P2) // the one is not sent, the other tells of the end
+	update(t, s, func(tx *store.Tx) error { return tx.MarkSent("sent", t0) })
+	want(false, inc.ID, alert.P1)
+	want(true, inc.ID, alert.P2)
+	want(true, inc.ID, alert.P3)
+	want(false, other.ID, alert.P3)
 }
 
 func testSupersede(t *testing.T, s Store) {
