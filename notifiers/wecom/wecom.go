@@ -169,14 +169,16 @@ func (n *Notifier) Send(ctx context.Context, p page.Page) error {
 		return n.permanent("", fmt.Errorf("encode message: %w", err))
 	}
 	a, err := n.deliver(ctx, body)
-	if inDoubt(err) {
-		n.doubts.add(p.Key, body)
-	} else {
-		n.doubts.remove(p.Key)
-	}
 	if err != nil {
-		return n.failure(err)
+		failure := n.failure(err)
+		if inDoubt(err) {
+			n.doubts.add(p.Key, body)
+		} else if !failure.Temporary { // else an earlier try may have arrived all the same
+			n.doubts.remove(p.Key)
+		}
+		return failure
 	}
+	n.doubts.remove(p.Key)
 	if named(a.InvalidUser, member) || named(a.UnlicensedUser, member) {
 		return n.permanent("", fmt.Errorf("%s is outside the application's range, or not licensed", member))
 	}
@@ -228,7 +230,7 @@ func (n *Notifier) permanent(code string, err error) error {
 	return &page.SendError{Channel: n.config.Name, Code: code, Err: err}
 }
 
-func (n *Notifier) failure(err error) error {
+func (n *Notifier) failure(err error) *page.SendError {
 	se := &page.SendError{Channel: n.config.Name, Temporary: true, Err: err}
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		se.Code = refused.name()

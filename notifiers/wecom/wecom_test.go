@@ -258,6 +258,29 @@ func TestPageInDoubtIsSentAsItWas(t *testing.T) {
 	}
 }
 
+// What the provider refuses now says nothing of what it may have taken before.
+func TestARefusalEndsNoDoubt(t *testing.T) {
+	for name, refusal := range map[string]standin.Fault{"called too often": standin.TooOften, "too many requests": standin.TooManyRequests} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			p := pageTo("LiWei", "in doubt")
+			r.provider.Fail(standin.HalfBody, refusal)
+			for range 2 {
+				if err := r.Send(t.Context(), p); err == nil {
+					t.Fatal("want an error")
+				}
+				p.SLO.Standings[0].BurnRate++ // the text is another by now
+			}
+			if err := r.Send(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+			if n := len(r.provider.Messages()); n != 1 {
+				t.Errorf("%d messages are shown, want 1", n)
+			}
+		})
+	}
+}
+
 func TestDoubtsAreBounded(t *testing.T) {
 	d := newDoubts()
 	for i := range maxDoubts + 10 {
