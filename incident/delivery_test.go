@@ -159,6 +159,63 @@ func TestOneSlowProviderDelaysNobodysSecondTry(t *testing.T) {
 	s.Run(1 + 5*seconds)
 }
 
+// crowded is a store that some readers do not leave.
+type crowded struct {
+	ledger
+	leave chan struct{}
+}
+
+// stays marks the context of a reader that does not leave.
+type stays struct{}
+
+func (c crowded) View(ctx context.Context, f func(incident.Tx) error) error {
+	return c.ledger.View(ctx, func(tx incident.Tx) error {
+		if ctx.Value(stays{}) != nil {
+			<-c.leave
+		}
+		return f(tx)
+	})
+}
+
+func TestReadersDelayNoPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTimeline(t)
+		s.begun = time.Now()
+		l := crowded{openLedger(t), make(chan struct{})}
+		var err error
+		s.engine, err = incident.New(incident.Config{Store: l, Responders: s.rota, Sender: s, Logger: discard()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var readers sync.WaitGroup
+		for range 10 {
+			readers.Go(func() {
+				if _, err := s.engine.List(context.WithValue(t.Context(), stays{}, true), true); err != nil {
+					t.Error(err)
+				}
+			})
+			readers.Go(func() { _, _ = s.engine.Get(context.WithValue(t.Context(), stays{}, true), 1) })
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.engine.Run(ctx) }()
+		s.pass(1)
+		if err := s.push(ctx, 1, []alert.Alert{burning(availability, alert.P1, "hangzhou")}); err != nil {
+			t.Error(err)
+		}
+		s.pass(2)
+		if n := len(s.pages("opened")); n != 2 {
+			t.Errorf("%d pages are sent while the readers stay, want 2", n)
+		}
+		close(l.leave)
+		readers.Wait()
+		stop()
+		if err := errors.Join(<-done, l.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // detective is evidence that takes a time to find.
 type detective struct {
 	takes time.Duration

@@ -115,6 +115,7 @@ type Engine struct {
 	metrics *metrics
 	flights singleflight.Group // gathers evidence, once an incident
 	slots   slots
+	readers chan struct{} // holds one for each List and Get under way
 
 	escalate chan struct{} // wakes the escalation
 	deliver  chan struct{} // wakes the delivery
@@ -134,6 +135,7 @@ func New(c Config) (*Engine, error) {
 	return &Engine{
 		c: c, metrics: m,
 		slots:    newSlots(c.PerChannel),
+		readers:  make(chan struct{}, maxReaders),
 		escalate: make(chan struct{}, 1),
 		deliver:  make(chan struct{}, 1),
 	}, nil
@@ -149,10 +151,25 @@ func wake(c chan struct{}) {
 	}
 }
 
+// maxReaders is how many may read lists and stories at once. The store serves
+// some more, so that paging never waits for readers.
+const maxReaders = 2
+
+// read views the store for somebody who is curious.
+func (e *Engine) read(ctx context.Context, f func(Tx) error) error {
+	select {
+	case e.readers <- struct{}{}:
+		defer func() { <-e.readers }()
+		return e.c.Store.View(ctx, f)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // List returns the incidents that are not resolved, or all of them (the
 // newest 1,000), newest first.
 func (e *Engine) List(ctx context.Context, all bool) (list []alert.Incident, err error) {
-	err = e.c.Store.View(ctx, func(tx Tx) error {
+	err = e.read(ctx, func(tx Tx) error {
 		list, err = tx.ListIncidents(all, 1000)
 		return err
 	})

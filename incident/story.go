@@ -26,7 +26,7 @@ type Story struct {
 // the store's.
 func (e *Engine) Get(ctx context.Context, id int64) (Story, error) {
 	var s Story
-	err := e.c.Store.View(ctx, func(tx Tx) (err error) {
+	err := e.read(ctx, func(tx Tx) (err error) {
 		if s.Incident, err = get(tx, id); err != nil {
 			return err
 		}
