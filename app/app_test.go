@@ -324,6 +324,7 @@ func TestAProblemShowsNoSecretBesideIt(t *testing.T) {
 		"notifiers:\n  wecom: {secret: of-the-provider, corpid: x}\n",
 		"notifiers:\n  wecom: {secret: of-the-provider, corp_id: [}\n",
 		"logs:\n  pasword: of-the-logs\n",
+		"clusters:\n  - {name: hangzhou, urls: [\"ftp://midwatch:of-the-cluster@prometheus\"]}\n",
 	} {
 		w.write(t, "midwatch.yaml", text)
 		_, err := app.LoadConfig(filepath.Join(w.dir, "midwatch.yaml"))

@@ -102,7 +102,8 @@ func (c *Config) problem(field, message, hint string) diag.Problem {
 func discreet(problems diag.Problems) diag.Problems {
 	for i, p := range problems {
 		section, _, _ := strings.Cut(p.Field, ".")
-		if section == "notifiers" || section == "logs" || section == "api" || p.Field == "" {
+		credentials := strings.Contains(p.Source, "@") // in a URL
+		if section == "notifiers" || section == "logs" || section == "api" || p.Field == "" || credentials {
 			problems[i].Source = ""
 		}
 	}
