@@ -385,6 +385,32 @@ func TestARestartPagesWhatTheLastLifeOwed(t *testing.T) {
 	})
 }
 
+func TestAfterALongRestOnlyTheLatestPageComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := openLedger(t)
+		s := newTimeline(t)
+		s.begun = time.Now()
+		s.start(t, l)
+		if err := s.push(t.Context(), 0, []alert.Alert{burning(availability, alert.P1, "hangzhou")}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(7) // nothing runs, and the next round becomes due too
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		if err := errors.Join(s.engine.Run(ctx), l.Close()); err != nil {
+			t.Error(err)
+		}
+		for _, p := range s.sent {
+			if p.page.Kind != page.Again {
+				t.Errorf("%s is sent beside what tells more", p.text)
+			}
+		}
+		if len(s.sent) != 2 {
+			t.Errorf("%d pages, want 2", len(s.sent))
+		}
+	})
+}
+
 func TestTenThousandAlerts(t *testing.T) {
 	l := openLedger(t)
 	defer l.Close()

@@ -72,8 +72,13 @@ func (s *slots) release(p page.Page) {
 func (e *Engine) Run(ctx context.Context) error {
 	sends, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
+	started := now()
+	// What became due while nothing ran comes in the place of what waits.
+	if _, err := e.escalateDue(ctx, started); err != nil && ctx.Err() == nil {
+		e.c.Logger.ErrorContext(ctx, "escalate incidents", "err", err)
+	}
 	var loops sync.WaitGroup
-	loops.Go(func() { e.escalation(ctx, now()) })
+	loops.Go(func() { e.escalation(ctx, started) })
 	loops.Go(func() { e.delivery(ctx, sends) })
 	loops.Wait()
 
