@@ -194,6 +194,7 @@ func (a *App) Reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reload: %w", err)
 	}
+	s.succeed(a.current.Load())
 	old := a.current.Swap(s)
 	a.web.SetTokens(s.tokens)
 	old.close()

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,29 @@ func TestWhatWasAcceptedOutlivesARestart(t *testing.T) {
 	w.provider.Heal()
 	w.run(t)
 	until(t, "the page is sent after the restart", func() bool { return len(w.provider.Messages()) == 1 })
+}
+
+func TestAReloadForgetsNoPageInDoubt(t *testing.T) {
+	w := start(t)
+	faults := []wecom.Fault{wecom.HalfBody} // it arrives, and nobody can know
+	for range 20 {
+		faults = append(faults, wecom.ServerError)
+	}
+	w.provider.Fail(faults...)
+	w.send(t, time.Now().Add(5*time.Minute))
+	until(t, "the page arrives", func() bool { return len(w.provider.Messages()) == 1 })
+	w.write(t, "slo/payments.yaml", strings.Replace(sloFile, "Payments succeed.", "Payments succeed, told otherwise.", 1))
+	if status, text := w.post(t, "/-/reload", "", "the-token-of-the-test"); status != http.StatusOK {
+		t.Fatalf("reload is answered %d %s", status, text)
+	}
+	w.provider.Heal()
+	until(t, "the page is known to have arrived", func() bool {
+		story, err := w.client.Get(t.Context(), 1)
+		return err == nil && slices.ContainsFunc(story.Events, func(e alert.Event) bool { return e.Kind == alert.EventPaged })
+	})
+	if n := len(w.provider.Messages()); n != 1 {
+		t.Errorf("%d messages are shown, want 1", n)
+	}
 }
 
 func TestAMissingClusterIsNamed(t *testing.T) {

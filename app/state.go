@@ -32,6 +32,7 @@ type state struct {
 	federation *federation.Federation
 	logs       *loki.Source // nil when none is configured
 	senders    *notifiers.Registry
+	wecom      *wecom.Notifier // nil when none is configured; senders sends through it
 	tokens     *web.Tokens
 	registry   *prometheus.Registry // of the metrics of these parts
 }
@@ -124,7 +125,7 @@ func (s *state) connectChannels(log *slog.Logger, note func(field string, err er
 		c.Logger = log.With("component", "wecom")
 		n, err := wecom.New(*c)
 		note("notifiers.wecom", err)
-		channels["wecom"] = n
+		channels["wecom"], s.wecom = n, n
 	}
 	if c := s.config.Notifiers.Email; c != nil {
 		c.Logger = log.With("component", "email")
@@ -133,6 +134,13 @@ func (s *state) connectChannels(log *slog.Logger, note func(field string, err er
 		channels["email"] = n
 	}
 	s.senders = notifiers.NewRegistry(channels)
+}
+
+// succeed takes over what the state before has learned of its providers.
+func (s *state) succeed(before *state) {
+	if s.wecom != nil && before.wecom != nil {
+		s.wecom.Inherit(before.wecom)
+	}
 }
 
 // checkChannels finds contacts through channels that are not configured.

@@ -136,6 +136,15 @@ func New(c Config) (*Notifier, error) {
 	}, nil
 }
 
+// Inherit takes over what an earlier notifier of the same application knows:
+// which pages are in doubt, and what each member was sent. Both may go on
+// sending. It must come before the first Send.
+func (n *Notifier) Inherit(from *Notifier) {
+	if from.config.CorpID == n.config.CorpID && from.config.AgentID == n.config.AgentID {
+		n.doubts, n.pace = from.doubts, from.pace
+	}
+}
+
 // message is a request to send a text. The provider recognises the same
 // request, so it holds nothing that differs from try to try.
 type message struct {
