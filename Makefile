@@ -42,7 +42,7 @@ e2e: tools build ## the demo from end to end, checked
 	CI=true go run ./cmd/demo $(DEMOFLAGS)
 
 .PHONY: lint
-lint: $(LINT) ## static checks
+lint: tools $(LINT) ## static checks
 	go vet ./...
 	$(LINT) run ./...
 	@tools/check-golden
@@ -52,7 +52,7 @@ fmt: $(LINT) ## format the code
 	$(LINT) fmt ./...
 
 .PHONY: golden
-golden: ## write the golden files anew
+golden: tools ## write the golden files anew
 	go test ./rules ./page ./notifiers/email -run Golden -update
 
 .PHONY: bench

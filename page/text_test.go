@@ -1,6 +1,7 @@
 package page
 
 import (
+	"flag"
 	"math"
 	"os"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/midwatch-slo/midwatch/alert"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // outage is a page as a real outage makes it.
 func outage() Page {
@@ -91,7 +94,7 @@ func TestTextGolden(t *testing.T) {
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	got += "\n"
-	if os.Getenv("UPDATE_GOLDEN") != "" {
+	if *update {
 		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +104,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (UPDATE_GOLDEN=1 rewrites it): %s", name, diff)
+		t.Errorf("%s (-update rewrites it): %s", name, diff)
 	}
 }
 
