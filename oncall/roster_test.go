@@ -1,6 +1,7 @@
 package oncall
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/page"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func testRoster(t testing.TB) *Roster {
 	t.Helper()
@@ -121,7 +124,7 @@ func TestWorkingTime(t *testing.T) {
 	}
 }
 
-func TestEveryProblemIsNamed(t *testing.T) {
+func TestGoldenOfProblems(t *testing.T) {
 	_, err := Load([]string{"testdata/broken.yaml", "testdata/absent.yaml"})
 	problems, ok := diag.Of(err)
 	if !ok {
@@ -136,7 +139,7 @@ func TestEveryProblemIsNamed(t *testing.T) {
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	if os.Getenv("UPDATE_GOLDEN") != "" {
+	if *update {
 		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +149,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (UPDATE_GOLDEN=1 rewrites it): %s", name, diff)
+		t.Errorf("%s (-update rewrites it): %s", name, diff)
 	}
 }
 
