@@ -70,7 +70,7 @@ func TestLoadKeepsEveryField(t *testing.T) {
 }
 
 // Each broken file stands beside the problems that it gives.
-func TestBrokenFiles(t *testing.T) {
+func TestGoldenProblems(t *testing.T) {
 	files, err := filepath.Glob(folder + "/broken/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files: %v", len(files), err)
