@@ -66,6 +66,12 @@ func TestAP3ThatCouldNotBeSentInTimeWaitsForWorkingHours(t *testing.T) {
 	s.Keep(Between(17*60+50, 34*60), burning(availability, alert.P3, "hangzhou"))
 	s.Want(Between(33*60, 33*60+1), "opened zhang/wecom #1")
 	s.Run(34 * 60)
+	// Meanwhile it did not count as a page that should have been sent.
+	for _, p := range s.pages("opened") {
+		if want := epoch.Add(At(33 * 60).duration()); !p.At.Equal(want) {
+			t.Errorf("it is due since %s, want %s", p.At, want)
+		}
+	}
 }
 
 func TestP3ThatResolvesAtNightPagesNobody(t *testing.T) {

@@ -95,6 +95,8 @@ type Outbox interface {
 	MarkDropped(key string, at time.Time, reason string) error
 	// Retry makes a claimed page due again at due.
 	Retry(key string, due time.Time, reason string) error
+	// PutOff makes a claimed page one that is caused and due at until.
+	PutOff(key string, until time.Time, reason string) error
 	// Supersede drops the pages of the incident that are queued and claimed by
 	// nobody.
 	Supersede(incident int64, at time.Time, reason string) error

@@ -116,7 +116,7 @@ func (c courier) settlement(p page.Page, err error) (func(Tx) error, string) {
 	}
 	reason := cut(err.Error(), 500)
 	if early, ok := errors.AsType[tooEarly](err); ok {
-		return func(tx Tx) error { return tx.Retry(p.Key, early.until, reason) }, resultRetried
+		return func(tx Tx) error { return tx.PutOff(p.Key, early.until, reason) }, resultRetried
 	}
 	if due, again := c.c.Retry.next(p, err, at, rand.Float64()); again { //nolint:gosec // Jitter is no secret.
 		return func(tx Tx) error { return tx.Retry(p.Key, due, reason) }, resultRetried

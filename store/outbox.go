@@ -85,6 +85,16 @@ func (t *Tx) Retry(key string, due time.Time, reason string) error {
 	return nil
 }
 
+// PutOff makes a claimed page one that is caused and due at until.
+func (t *Tx) PutOff(key string, until time.Time, reason string) error {
+	err := t.exec("UPDATE pages SET at = ?, due_at = ?, leased_until = 0, reason = ? WHERE key = ? AND state = 'queued'",
+		millis(until), millis(until), reason, key)
+	if err != nil {
+		return fmt.Errorf("put page %s off: %w", key, err)
+	}
+	return nil
+}
+
 // Supersede drops the pages of the incident that are queued and claimed by
 // nobody.
 func (t *Tx) Supersede(incident int64, at time.Time, reason string) error {

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"what is due":                           testDue,
 		"a page is claimed once":                testClaim,
 		"a page ends once":                      testSettle,
+		"a page is put off":                     testPutOff,
 		"superseded pages":                      testSupersede,
 		"of which level a page reached anybody": testReached,
 		"stories and evidence":                  testStory,
@@ -286,6 +287,29 @@ func testSettle(t *testing.T, s Store) {
 		told, errTold := tx.Told(inc.ID)
 		equal(t, []page.Contact{samplePage(inc, "", "wecom").To}, told)
 		return errors.Join(err, errNext, errTold)
+	})
+}
+
+func testPutOff(t *testing.T, s Store) {
+	inc, later := add(t, s, sample("a")), t0.Add(time.Hour)
+	update(t, s, func(tx *store.Tx) error {
+		err := tx.Enqueue(t0, samplePage(inc, "k", "wecom"))
+		_, errClaim := tx.Claim("wecom", t0, t0.Add(2*time.Hour), 1)
+		return errors.Join(err, errClaim, tx.PutOff("k", later, "night"))
+	})
+	update(t, s, func(tx *store.Tx) error {
+		_, oldest, err := tx.CountPages()
+		equal(t, later, oldest)
+		early, errEarly := tx.Claim("wecom", later.Add(-time.Millisecond), later, 1)
+		equal(t, 0, len(early))
+		due, errDue := tx.Claim("wecom", later, later, 1)
+		equal(t, 1, len(due))
+		return errors.Join(err, errEarly, errDue, tx.MarkSent("k", later), tx.PutOff("k", later, "late")) // it has ended
+	})
+	update(t, s, func(tx *store.Tx) error {
+		queued, _, err := tx.CountPages()
+		equal(t, 0, queued)
+		return err
 	})
 }
 
