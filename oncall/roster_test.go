@@ -1,7 +1,6 @@
 package oncall
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,10 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/golden"
 	"github.com/midwatch-slo/midwatch/page"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func testRoster(t testing.TB) *Roster {
 	t.Helper()
@@ -134,23 +132,7 @@ func TestGoldenOfProblems(t *testing.T) {
 	for _, p := range problems {
 		got.WriteString(p.Error() + "\n")
 	}
-	golden(t, "testdata/broken.golden", got.String())
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-update rewrites it): %s", name, diff)
-	}
+	golden.File(t, "testdata/broken.golden", got.String())
 }
 
 func TestFoldersAndFilesMerge(t *testing.T) {

@@ -1,22 +1,18 @@
 package page
 
 import (
-	"flag"
 	"math"
-	"os"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // outage is a page as a real outage makes it.
 func outage() Page {
@@ -86,25 +82,8 @@ func TestTextGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := outage()
 			change(&p)
-			golden(t, "testdata/"+name+".golden", p.Text(0))
+			golden.File(t, "testdata/"+name+".golden", p.Text(0)+"\n")
 		})
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	got += "\n"
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-update rewrites it): %s", name, diff)
 	}
 }
 

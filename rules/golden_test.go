@@ -1,7 +1,6 @@
 package rules_test
 
 import (
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,12 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/midwatch-slo/midwatch/internal/golden"
 	"github.com/midwatch-slo/midwatch/internal/servers"
 	"github.com/midwatch-slo/midwatch/rules"
 	"github.com/midwatch-slo/midwatch/slo"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Each folder of testdata/rules holds an SLO file and, below out, the rules
 // that it becomes.
@@ -43,7 +41,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := filepath.Join(filepath.Dir(file), "out")
-			if *update {
+			if golden.Updating() {
 				if err := set.WriteDir(want); err != nil {
 					t.Fatal(err)
 				}

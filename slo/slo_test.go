@@ -1,7 +1,6 @@
 package slo_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,10 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/golden"
 	"github.com/midwatch-slo/midwatch/slo"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 const folder = "../testdata/slo"
 
@@ -90,24 +88,8 @@ func TestGoldenProblems(t *testing.T) {
 			if err := problems.Print(&got); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".txt", got.String())
+			golden.File(t, strings.TrimSuffix(file, ".yaml")+".txt", got.String())
 		})
-	}
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -1,11 +1,8 @@
 package email
 
 import (
-	"flag"
 	"math"
 	"net/mail"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +11,9 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/internal/golden"
 	"github.com/midwatch-slo/midwatch/page"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // outage is a page as a real outage makes it.
 func outage() page.Page {
@@ -91,9 +87,9 @@ func TestGoldenMails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".html", html)
-			golden(t, name+".txt", p.Text(maxText)+"\n")
-			golden(t, name+".head", head(t, n, p))
+			golden.File(t, "testdata/"+name+".html", html)
+			golden.File(t, "testdata/"+name+".txt", p.Text(maxText)+"\n")
+			golden.File(t, "testdata/"+name+".head", head(t, n, p))
 		})
 	}
 }
@@ -135,24 +131,4 @@ func head(t *testing.T, n *Notifier, p page.Page) string {
 	}
 	text, _, _ := strings.Cut(first, "\r\n\r\n")
 	return strings.ReplaceAll(text, "\r\n", "\n") + "\n"
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	name = filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-update rewrites it): %s", name, diff)
-	}
 }
