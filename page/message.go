@@ -237,7 +237,7 @@ func (c composer) standings(w words) (lines []string) {
 	worstFirst := slices.Clone(c.SLO.Standings)
 	slices.SortStableFunc(worstFirst, func(a, b Standing) int { return cmp.Compare(b.BurnRate, a.BurnRate) })
 	for _, s := range worstFirst {
-		line := fmt.Sprintf(w.standing, rate(s.BurnRate), percent(s.ErrorRatio), w.budget(s.BudgetLeft))
+		line := fmt.Sprintf(w.standing, Rate(s.BurnRate), Percent(s.ErrorRatio), w.budget(s.BudgetLeft))
 		if s.Cluster != "" {
 			line = clean(s.Cluster, maxField) + ": " + line
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -78,40 +79,50 @@ func (w words) span(d time.Duration) string {
 // budget tells how much of the budget is left, 1 for all of it.
 func (w words) budget(left float64) string {
 	if left < 0 {
-		return fmt.Sprintf(w.overspent, percent(-left))
+		return fmt.Sprintf(w.overspent, Percent(-left))
 	}
-	return fmt.Sprintf(w.budgetLeft, percent(left))
+	return fmt.Sprintf(w.budgetLeft, Percent(left))
+}
+
+// times writes a burn rate without its unit: "2.3" below ten, "23" above.
+func times(v float64) string {
+	if math.Abs(v) < 9.95 {
+		return figure(v, 1, "")
+	}
+	return figure(v, 0, "")
+}
+
+// Rate writes a burn rate, such as "2.3×"; "?" is unknown.
+func Rate(v float64) string {
+	if text := times(v); text != unknown {
+		return text + "×"
+	}
+	return unknown
+}
+
+// Percent writes a ratio in percent with two digits that mean something, such
+// as "1.2%"; "?" is unknown.
+func Percent(ratio float64) string {
+	v := ratio * 100
+	switch size := math.Abs(v); {
+	case size >= 9.95 || v == 0:
+		return figure(v, 0, "%")
+	case size >= 0.995:
+		return figure(v, 1, "%")
+	case size >= 0.0995:
+		return figure(v, 2, "%")
+	}
+	return figure(v, 3, "%")
+}
+
+const unknown = "?"
+
+// figure writes a number with a true minus sign.
+func figure(v float64, digits int, unit string) string {
+	if !isNumber(v) {
+		return unknown
+	}
+	return strings.Replace(strconv.FormatFloat(v, 'f', digits, 64), "-", "−", 1) + unit
 }
 
 func isNumber(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
-// times writes a burn rate: "2.3" below ten, "23" above.
-func times(v float64) string {
-	if v < 9.95 {
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(v, 'f', 0, 64)
-}
-
-func rate(v float64) string {
-	if !isNumber(v) {
-		return "?"
-	}
-	return times(v) + "×"
-}
-
-// percent writes a ratio in percent with two digits that mean something.
-func percent(ratio float64) string {
-	v := ratio * 100
-	switch size := math.Abs(v); {
-	case !isNumber(v):
-		return "?"
-	case size >= 9.95 || v == 0:
-		return strconv.FormatFloat(v, 'f', 0, 64) + "%"
-	case size >= 0.995:
-		return strconv.FormatFloat(v, 'f', 1, 64) + "%"
-	case size >= 0.0995:
-		return strconv.FormatFloat(v, 'f', 2, 64) + "%"
-	}
-	return strconv.FormatFloat(v, 'f', 3, 64) + "%"
-}
