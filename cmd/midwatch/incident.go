@@ -113,44 +113,38 @@ func showCommand(s *server) *cobra.Command {
 }
 
 func ackCommand(s *server) *cobra.Command {
-	var by string
-	c := &cobra.Command{
-		Use:   "ack N",
-		Short: "acknowledge an incident: paging stops",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.callOne(cmd, args[0], func(ctx context.Context, c *client.Client, id int64) error {
-				inc, err := c.Acknowledge(ctx, id, by)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) acknowledged by %s\n", inc.ID, plain(inc.Title), plain(inc.AckedBy))
-				return nil
-			})
-		},
-	}
-	c.Flags().StringVar(&by, "by", login(), "who acknowledges")
-	return c
+	return actCommand(s, "ack N", "acknowledge an incident: paging stops", (*client.Client).Acknowledge, func(inc alert.Incident) string {
+		return "acknowledged by " + inc.AckedBy
+	})
 }
 
 func resolveCommand(s *server) *cobra.Command {
+	return actCommand(s, "resolve N", "resolve an incident by hand", (*client.Client).Resolve, func(inc alert.Incident) string {
+		return "resolved by " + inc.ResolvedBy
+	})
+}
+
+// act changes an incident in somebody's name.
+type act func(c *client.Client, ctx context.Context, id int64, by string) (alert.Incident, error) //nolint:revive // a method expression has its receiver first.
+
+func actCommand(s *server, use, short string, do act, done func(alert.Incident) string) *cobra.Command {
 	var by string
 	c := &cobra.Command{
-		Use:   "resolve N",
-		Short: "resolve an incident by hand",
+		Use:   use,
+		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.callOne(cmd, args[0], func(ctx context.Context, c *client.Client, id int64) error {
-				inc, err := c.Resolve(ctx, id, by)
+				inc, err := do(c, ctx, id, by)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) resolved by %s\n", inc.ID, plain(inc.Title), plain(inc.ResolvedBy))
+				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) %s\n", inc.ID, plain(inc.Title), plain(done(inc)))
 				return nil
 			})
 		},
 	}
-	c.Flags().StringVar(&by, "by", login(), "who resolves")
+	c.Flags().StringVar(&by, "by", login(), "who acts, where the token has no name of its own")
 	return c
 }
 
