@@ -34,7 +34,21 @@ type Incident struct {
 	ResolvedBy string    `json:"resolved_by,omitempty"` // "" when its alerts resolved
 	Round      int       `json:"round"`                 // how many rounds of pages it has had
 	NextPageAt time.Time `json:"next_page_at,omitzero"` // when the next round is due; zero when none is
-	Alerts     []Alert   `json:"alerts"`
+
+	Policy string `json:"policy,omitempty"` // name of the escalation policy that looks after it, since it opened
+	Step   int    `json:"step"`             // of the policy: the one that is due next, from 0
+	Cycle  int    `json:"cycle"`            // how often the policy began again
+
+	Muted        string    `json:"muted,omitempty"`        // why nobody is paged for it now, such as a silence; "" when somebody is
+	SnoozedUntil time.Time `json:"snoozed_until,omitzero"` // nobody is paged for it before
+	Assigned     []string  `json:"assigned,omitempty"`     // users who are paged instead of the policy's
+	Responders   []string  `json:"responders,omitempty"`   // users who are paged besides
+	Reopened     int       `json:"reopened,omitempty"`     // how often it fired again soon after it was resolved
+	MergedInto   int64     `json:"merged_into,omitempty"`  // the incident that took its alerts; 0 when none did
+	Drill        bool      `json:"drill,omitempty"`        // an exercise: nothing is wrong
+
+	Alerts     []Alert `json:"alerts"`
+	AlertCount int     `json:"alert_count,omitempty"` // all of them, where Alerts is cut; 0 where it is not
 }
 
 // Clusters returns the names of the clusters that its alerts name, sorted.
@@ -62,6 +76,13 @@ const (
 	EventPageFailed   EventKind = "page_failed"
 	EventAcknowledged EventKind = "acknowledged"
 	EventStale        EventKind = "stale"
+	EventReopened     EventKind = "reopened"
+	EventMuted        EventKind = "muted"     // nobody is paged for a while, or somebody is again
+	EventEscalated    EventKind = "escalated" // on to the next step of its policy
+	EventAssigned     EventKind = "assigned"  // reassigned, or a responder added
+	EventSnoozed      EventKind = "snoozed"
+	EventNote         EventKind = "note"
+	EventMerged       EventKind = "merged"
 	EventResolved     EventKind = "resolved"
 )
 

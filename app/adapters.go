@@ -37,9 +37,20 @@ type responders struct{ app *App }
 
 var _ incident.Responders = responders{}
 
-func (r responders) Contacts(at time.Time, inc alert.Incident) []page.Contact {
+func (r responders) Route(model.LabelSet) incident.Route { return incident.Route{} }
+
+func (r responders) Step(at time.Time, inc alert.Incident) (step incident.Step) {
 	s := r.app.current.Load()
-	return s.roster.Contacts(at, s.routeLabels(inc))
+	for _, c := range s.roster.Contacts(at, s.routeLabels(inc)) {
+		step.Notices = append(step.Notices, incident.Notice{To: c})
+	}
+	return step
+}
+
+func (r responders) Ways(string, alert.Level) []incident.Notice { return nil }
+
+func (r responders) Muted(time.Time, model.LabelSet) (why string, until time.Time, ok bool) {
+	return "", time.Time{}, false
 }
 
 func (r responders) WorkingTime(at time.Time, inc alert.Incident) time.Time {
@@ -68,9 +79,13 @@ func sloID(inc alert.Incident) string { return inc.Service + "/" + inc.SLO }
 // sender sends through the channels of the current configuration.
 type sender struct{ app *App }
 
-func (s sender) Send(ctx context.Context, p page.Page) error {
+func (s sender) Send(ctx context.Context, p page.Page) (ref string, err error) {
 	return s.app.current.Load().senders.Send(ctx, p)
 }
+
+// Edits tells whether messages of the channel can be changed after they are
+// sent.
+func (s sender) Edits(channel string) bool { return s.app.current.Load().senders.Edits(channel) }
 
 // evidence asks the sources of the current configuration.
 type evidence struct{ app *App }

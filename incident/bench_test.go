@@ -15,7 +15,8 @@ import (
 
 type nowhere struct{}
 
-func (nowhere) Send(context.Context, page.Page) error { return nil }
+func (nowhere) Send(context.Context, page.Page) (string, error) { return "", nil }
+func (nowhere) Edits(string) bool                               { return false }
 
 // BenchmarkReceive gives alerts a second from one sender, in batches of 100
 // of 10,000 alerts in 1,000 groups: durable, first all new, then all known.

@@ -63,18 +63,20 @@ func (d *diary) write(r record) error {
 // four fails, and an accepted page takes some time to say so.
 type provider struct{ *diary }
 
-func (p provider) Send(ctx context.Context, pg page.Page) error {
+func (p provider) Edits(string) bool { return false }
+
+func (p provider) Send(ctx context.Context, pg page.Page) (string, error) {
 	if rand.IntN(4) == 0 {
-		return &page.SendError{Channel: pg.To.Channel, Temporary: true, Err: fmt.Errorf("busy")}
+		return "", &page.SendError{Channel: pg.To.Channel, Temporary: true, Err: fmt.Errorf("busy")}
 	}
 	if err := p.write(record{Did: "page", Key: pg.Key, Service: pg.Incident.Service}); err != nil {
-		return err
+		return "", err
 	}
 	select {
 	case <-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond):
 	case <-ctx.Done():
 	}
-	return nil
+	return "", nil
 }
 
 // crashChild is a Midwatch of engine and store alone, until it is killed.

@@ -108,10 +108,10 @@ type stall struct {
 	channel string
 }
 
-func (s stall) Send(ctx context.Context, p page.Page) error {
+func (s stall) Send(ctx context.Context, p page.Page) (string, error) {
 	if p.To.Channel == s.channel {
 		<-ctx.Done()
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	return s.timeline.Send(ctx, p)
 }
@@ -297,7 +297,7 @@ func TestWhatResolvesWhileItsPageWaitsPagesNobody(t *testing.T) {
 // slow takes a second to send.
 type slow struct{ *timeline }
 
-func (s slow) Send(ctx context.Context, p page.Page) error {
+func (s slow) Send(ctx context.Context, p page.Page) (string, error) {
 	select {
 	case <-time.After(time.Second):
 	case <-ctx.Done():
@@ -327,9 +327,11 @@ func TestAStopFinishesWhatIsBeingSent(t *testing.T) {
 // deaf takes a minute to send, whatever its context says.
 type deaf struct{}
 
-func (deaf) Send(context.Context, page.Page) error {
+func (deaf) Edits(string) bool { return false }
+
+func (deaf) Send(context.Context, page.Page) (string, error) {
 	<-time.After(time.Minute)
-	return nil
+	return "", nil
 }
 
 func TestAStopIsBounded(t *testing.T) {

@@ -87,7 +87,11 @@ func (e *Engine) advance(tx Tx, inc *alert.Incident, kind page.Kind, at time.Tim
 // pageRound puts the pages of a round into the outbox, in the place of those
 // of an earlier round that nobody took.
 func (e *Engine) pageRound(tx Tx, inc alert.Incident, kind page.Kind, s step, at time.Time) error {
-	to := s.recipients(e.c.Responders.Contacts(at, inc))
+	var contacts []page.Contact
+	for _, n := range e.c.Responders.Step(at, inc).Notices {
+		contacts = append(contacts, n.To)
+	}
+	to := s.recipients(contacts)
 	if len(to) == 0 {
 		e.c.Logger.Error("nobody to page", "incident", inc.ID, "level", inc.Level)
 		e.metrics.pages.WithLabelValues("", "nobody").Inc()

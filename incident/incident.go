@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/midwatch-slo/midwatch/alert"
@@ -34,19 +35,56 @@ var (
 // Responders says who is to be told of an incident. Its answers come from
 // memory: it is asked inside transactions.
 type Responders interface {
-	// Contacts returns the ways to reach who is on call for the incident at an
-	// instant, best first.
-	Contacts(at time.Time, inc alert.Incident) []page.Contact
+	// Route says how alerts with these labels are looked after.
+	Route(labels model.LabelSet) Route
+	// Step returns the step of the incident's policy that begins at its Step
+	// and Cycle at an instant, without steps that have nobody.
+	Step(at time.Time, inc alert.Incident) Step
+	// Ways returns every way to reach a user at a level, best first: the pages
+	// of the user's own rules for the level, then all other contacts.
+	Ways(user string, level alert.Level) []Notice
 	// WorkingTime returns at when it is within the working hours of who is on
 	// call for the incident, else when they next begin.
 	WorkingTime(at time.Time, inc alert.Incident) time.Time
+	// Muted says why nobody is to be paged for an alert with these labels at an
+	// instant, by maintenance windows and time intervals of the configuration,
+	// and until when; ok is false when somebody is.
+	Muted(at time.Time, labels model.LabelSet) (why string, until time.Time, ok bool)
+}
+
+// Route is how alerts are looked after.
+type Route struct {
+	Policy  string   // name of the escalation policy
+	GroupBy []string // labels whose values tell incidents apart; none: service and slo, else the alert's name
+}
+
+// Step is one step of an escalation policy.
+type Step struct {
+	Notices []Notice      // whom to page; none only when the policy has nobody at all
+	Wait    time.Duration // after which the next step is due unless somebody acknowledges; 0: nothing follows
+	Step    int           // of the incident, for the next one
+	Cycle   int           // of the incident, for the next one
+	Skipped []string      // steps that had nobody on call, as a reader knows them
+	Name    string        // of this step, for the story, such as "step 2: payments-second"
+
+	AckTimeout time.Duration // after an acknowledgement escalation resumes; 0: never
+}
+
+// Notice is a page to come.
+type Notice struct {
+	To    page.Contact
+	After time.Duration // unless acknowledged before; 0 at once
 }
 
 // Sender sends a page through the channel that its contact names. It must be
 // safe for concurrent use and heed its context. Its error may be a
 // *page.SendError, which says whether to try again.
 type Sender interface {
-	Send(ctx context.Context, p page.Page) error
+	// Send returns a reference to the message when the channel can change it
+	// later: the incident's next page to the same address has it as Ref.
+	Send(ctx context.Context, p page.Page) (ref string, err error)
+	// Edits tells whether the channel can change a message that it has sent.
+	Edits(channel string) bool
 }
 
 // Evidence finds out why an incident may have happened. When ctx ends it

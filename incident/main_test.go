@@ -54,6 +54,25 @@ type rota struct {
 	handOff time.Duration
 }
 
+// Route says nothing special.
+func (r rota) Route(model.LabelSet) incident.Route { return incident.Route{Policy: "default"} }
+
+// Step has all contacts of who is on call, at once.
+func (r rota) Step(at time.Time, inc alert.Incident) (s incident.Step) {
+	for _, c := range r.Contacts(at, inc) {
+		s.Notices = append(s.Notices, incident.Notice{To: c})
+	}
+	return s
+}
+
+func (r rota) Ways(user string, _ alert.Level) []incident.Notice {
+	return []incident.Notice{{To: page.Contact{User: user, Channel: "wecom", Address: user}}, {To: page.Contact{User: user, Channel: "email", Address: user + "@example.com"}}}
+}
+
+func (r rota) Muted(time.Time, model.LabelSet) (why string, until time.Time, ok bool) {
+	return "", time.Time{}, false
+}
+
 func (r rota) Contacts(at time.Time, _ alert.Incident) []page.Contact {
 	user := "zhang"
 	if r.handOff > 0 && at.Sub(r.begun) >= r.handOff {

@@ -154,19 +154,22 @@ func (s *timeline) Want(in Window, pages ...string) {
 }
 
 // Send is the provider.
-func (s *timeline) Send(ctx context.Context, p page.Page) error {
+func (s *timeline) Send(ctx context.Context, p page.Page) (string, error) {
 	at := At(time.Since(s.begun).Minutes())
 	if s.fail != nil {
 		if err := s.fail(p, p.Attempt); err != nil {
-			return err
+			return "", err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := fmt.Sprintf("%s %s/%s #%d", p.Kind, p.To.User, p.To.Channel, p.Incident.ID)
 	s.sent = append(s.sent, sentPage{at, text, p})
-	return ctx.Err()
+	return "", ctx.Err()
 }
+
+// Edits tells that no message can be changed.
+func (s *timeline) Edits(string) bool { return false }
 
 // Run plays the timeline until a time and compares.
 func (s *timeline) Run(until At) {

@@ -31,7 +31,7 @@ type courier struct {
 func (c courier) deliver(ctx context.Context, p page.Page) {
 	composed, err := c.compose(ctx, p)
 	if err == nil {
-		err = c.send(ctx, composed)
+		_, err = c.send(ctx, composed)
 	}
 	settle, result := c.settlement(p, err)
 	c.report(ctx, p, result, err)
@@ -99,7 +99,7 @@ func pointless(kind page.Kind, status alert.Status) bool {
 	return kind != page.Resolved && status != alert.Open
 }
 
-func (c courier) send(ctx context.Context, p page.Page) error {
+func (c courier) send(ctx context.Context, p page.Page) (ref string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.c.SendTimeout)
 	defer cancel()
 	return c.c.Sender.Send(ctx, p)

@@ -15,14 +15,20 @@ import (
 // Notifier sends one page through one channel.
 //
 // Send returns nil when the provider has accepted the page for the person it
-// is to. Otherwise the error is a *page.SendError, which says whether the
+// is to, and a reference to the message when the provider can change it later:
+// the next page of the incident to the same address brings it back as
+// Page.Ref. A reference is at most 4,096 bytes of text, "" for none. Otherwise the error is a *page.SendError, which says whether the
 // same page may go through later, and errors.Is finds the context's error in
 // it when that ended the send. A page sent again with the same Key is the
 // same to the provider, so far as the provider can tell such things. No
 // secret is in an error. Notifiers may be used from several goroutines.
 type Notifier interface {
-	Send(ctx context.Context, p page.Page) error
+	Send(ctx context.Context, p page.Page) (ref string, err error)
 }
+
+// Editor is a Notifier whose provider can change a message that it has sent:
+// pages of the kind page.Updated are for these alone.
+type Editor interface{ Edits() bool }
 
 // Registry sends pages by the channel that they name.
 type Registry struct{ channels map[string]Notifier }
@@ -37,17 +43,24 @@ func NewRegistry(channels map[string]Notifier) *Registry {
 // Channels returns the names of the channels, sorted.
 func (r *Registry) Channels() []string { return slices.Sorted(maps.Keys(r.channels)) }
 
+// Edits tells whether messages of the channel can be changed after they are
+// sent.
+func (r *Registry) Edits(channel string) bool {
+	e, ok := r.channels[channel].(Editor)
+	return ok && e.Edits()
+}
+
 // Send sends the page through the channel that p.To names. A channel that
 // there is not is a permanent *page.SendError.
-func (r *Registry) Send(ctx context.Context, p page.Page) error {
+func (r *Registry) Send(ctx context.Context, p page.Page) (ref string, err error) {
 	n, ok := r.channels[p.To.Channel]
 	if !ok {
-		return &page.SendError{Channel: p.To.Channel, Err: errors.New("no channel of this name is configured")}
+		return "", &page.SendError{Channel: p.To.Channel, Err: errors.New("no channel of this name is configured")}
 	}
-	err := n.Send(ctx, p)
+	ref, err = n.Send(ctx, p)
 	var se *page.SendError
 	if err == nil || errors.As(err, &se) {
-		return err
+		return ref, err
 	}
-	return &page.SendError{Channel: p.To.Channel, Temporary: true, Err: err}
+	return "", &page.SendError{Channel: p.To.Channel, Temporary: true, Err: err}
 }

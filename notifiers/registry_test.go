@@ -14,9 +14,9 @@ type recorder struct {
 	err error
 }
 
-func (r *recorder) Send(_ context.Context, p page.Page) error {
+func (r *recorder) Send(_ context.Context, p page.Page) (string, error) {
 	r.got = append(r.got, p)
-	return r.err
+	return "", r.err
 }
 
 func TestRegistrySendsByChannel(t *testing.T) {
@@ -26,14 +26,14 @@ func TestRegistrySendsByChannel(t *testing.T) {
 		t.Errorf("channels %v", got)
 	}
 	to := func(channel string) page.Page { return page.Page{Key: channel, To: page.Contact{Channel: channel}} }
-	if err := r.Send(t.Context(), to("wecom")); err != nil || len(wecom.got) != 1 || len(email.got) != 0 {
+	if _, err := r.Send(t.Context(), to("wecom")); err != nil || len(wecom.got) != 1 || len(email.got) != 0 {
 		t.Errorf("wecom: %v, %d and %d pages", err, len(wecom.got), len(email.got))
 	}
 	var se *page.SendError
-	if err := r.Send(t.Context(), to("email")); !errors.As(err, &se) || !se.Temporary || !errors.Is(err, email.err) {
+	if _, err := r.Send(t.Context(), to("email")); !errors.As(err, &se) || !se.Temporary || !errors.Is(err, email.err) {
 		t.Errorf("an error of no kind: %v", err)
 	}
-	if err := r.Send(t.Context(), to("pigeon")); !errors.As(err, &se) || se.Temporary || se.Channel != "pigeon" {
+	if _, err := r.Send(t.Context(), to("pigeon")); !errors.As(err, &se) || se.Temporary || se.Channel != "pigeon" {
 		t.Errorf("a channel that there is not: %v", err)
 	}
 }

@@ -17,6 +17,12 @@ const (
 	Again    Kind = "again"    // nobody has acknowledged it
 	Raised   Kind = "raised"   // its level rose
 	Resolved Kind = "resolved" // it is over
+
+	Escalated Kind = "escalated" // nobody paged before has acknowledged it: now it is the reader's
+	Reopened  Kind = "reopened"  // it was over, and is not
+	Updated   Kind = "updated"   // nothing to be woken for: the message that was sent before is brought up to date
+	Bundle    Kind = "bundle"    // several incidents in one message: a storm, or the digest of a day's P3s
+	Report    Kind = "report"    // the weekly report
 )
 
 // Contact is one way to reach one person.
@@ -26,6 +32,7 @@ type Contact struct {
 	Channel  string `json:"channel"`           // name of a notifier, such as wecom or email
 	Address  string `json:"address"`           // what that channel calls the person
 	Timezone string `json:"timezone,omitzero"` // IANA name; "" is UTC
+	Language string `json:"language,omitzero"` // zh or en; "" is en
 }
 
 // Page is one message about one incident to one person through one channel.
@@ -40,16 +47,30 @@ type Page struct {
 	Link     string         `json:"link,omitempty"` // to the incident's page
 	Round    int            `json:"round"`          // of the incident's pages, from 1
 	Attempt  int            `json:"attempt"`        // to send it, from 1
+
+	Ref     string        `json:"ref,omitempty"`      // the provider's reference to the incident's message to this address; "" when there is none that can be changed
+	Story   []alert.Event `json:"story,omitempty"`    // what happened so far, oldest first; for channels that show it
+	AckLink string        `json:"ack_link,omitempty"` // to acknowledge without a token: signed, expiring; a form, so a scanner's GET does nothing
+	Others  []Entry       `json:"others,omitempty"`   // of a bundle: all its incidents, most urgent first
+	Body    string        `json:"body,omitempty"`     // of a report: what it says, in lines of text
+}
+
+// Entry is one incident of a bundle.
+type Entry struct {
+	Kind     Kind           `json:"kind"` // of the page that it stands for
+	Incident alert.Incident `json:"incident"`
+	Link     string         `json:"link,omitempty"`
 }
 
 // SLO is what the reader of a page should know of the objective: what it
 // promises, and how it stands now. The zero SLO is an incident about no SLO.
 type SLO struct {
-	Description string     `json:"description,omitempty"`
-	Objective   string     `json:"objective,omitempty"` // percent, as its author wrote it
-	Window      string     `json:"window,omitempty"`    // such as 30d
-	Runbook     string     `json:"runbook,omitempty"`
-	Standings   []Standing `json:"standings,omitempty"`
+	Description string        `json:"description,omitempty"`
+	Objective   string        `json:"objective,omitempty"` // percent, as its author wrote it
+	Window      string        `json:"window,omitempty"`    // such as 30d
+	Period      time.Duration `json:"period,omitzero"`     // the window's length; 0 when unknown
+	Runbook     string        `json:"runbook,omitempty"`
+	Standings   []Standing    `json:"standings,omitempty"`
 }
 
 // Standing is how an SLO stands in one cluster. A number that is unknown is

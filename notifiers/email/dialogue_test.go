@@ -28,7 +28,7 @@ func TestMailArrivesWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Send(t.Context(), p); err != nil {
+	if err := r.send(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	got := r.server.Messages()[0]
@@ -45,7 +45,7 @@ func TestMessageIDIsOfThePageAlone(t *testing.T) {
 	r := newRig(t, nil)
 	r.server.Fail(inbox.Cut) // it arrives, but nobody knows
 	p := outage()
-	if se := sendError(t, r.Send(t.Context(), p)); !se.Temporary {
+	if se := sendError(t, r.send(t.Context(), p)); !se.Temporary {
 		t.Errorf("got %v", se)
 	}
 	again := p
@@ -53,7 +53,7 @@ func TestMessageIDIsOfThePageAlone(t *testing.T) {
 	renewed := p
 	renewed.Incident.OpenedAt = p.Incident.OpenedAt.AddDate(0, 1, 0)
 	for _, p := range []page.Page{again, renewed} {
-		if err := r.Send(t.Context(), p); err != nil {
+		if err := r.send(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,7 +122,7 @@ func TestSilenceAnywhereEndsWithTheContext(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			began := time.Now()
-			err = n.Send(ctx, outage())
+			err = n.send(ctx, outage())
 			if se := sendError(t, err); !se.Temporary || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)
 			}
@@ -138,7 +138,7 @@ func TestTimeoutIsTheNotifiersOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = n.Send(t.Context(), outage())
+	err = n.send(t.Context(), outage())
 	if se := sendError(t, err); !se.Temporary || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
@@ -163,7 +163,7 @@ func TestHowTheServerSaysNo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		se := sendError(t, n.Send(t.Context(), outage()))
+		se := sendError(t, n.send(t.Context(), outage()))
 		if se.Code != tt.code || se.Temporary != tt.temporary || strings.ContainsAny(se.Error(), "\r\n") {
 			t.Errorf("%q: got %+v", tt.lines, se)
 		}

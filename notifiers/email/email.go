@@ -152,7 +152,11 @@ func New(c Config) (*Notifier, error) {
 
 // Send hands the page to the server for p.To.Address. The same page sent
 // again is the same mail: it has the same Message-ID.
-func (n *Notifier) Send(ctx context.Context, p page.Page) error {
+func (n *Notifier) Send(ctx context.Context, p page.Page) (ref string, err error) {
+	return "", n.send(ctx, p)
+}
+
+func (n *Notifier) send(ctx context.Context, p page.Page) error {
 	to, err := address(p.To.Address)
 	if err != nil {
 		return n.permanent(err)

@@ -145,7 +145,7 @@ func TestRepliesOfTheServer(t *testing.T) {
 		t.Run(string(tt.fault), func(t *testing.T) {
 			r := newRig(t, nil)
 			r.server.Fail(tt.fault)
-			if se := sendError(t, r.Send(t.Context(), onePage("a"))); se.Temporary != tt.temporary || se.Code != tt.code {
+			if se := sendError(t, r.send(t.Context(), onePage("a"))); se.Temporary != tt.temporary || se.Code != tt.code {
 				t.Errorf("got %+v", se)
 			}
 			if n := len(r.server.Messages()); n != 0 {
@@ -158,7 +158,7 @@ func TestRepliesOfTheServer(t *testing.T) {
 func TestWhatTheServerHasTakenIsSent(t *testing.T) {
 	r := newRig(t, nil)
 	r.server.Fail(inbox.CutAfter)
-	if err := r.Send(t.Context(), onePage("a")); err != nil {
+	if err := r.send(t.Context(), onePage("a")); err != nil {
 		t.Errorf("the server has taken it, but %v", err)
 	}
 	if n := len(r.server.Messages()); n != 1 {
@@ -171,7 +171,7 @@ func TestUnknownMailboxIsPermanent(t *testing.T) {
 	for address, code := range map[string]string{"nobody@example.com": "SMTP 550", "li.wei": "", "a@b.c\r\nBcc: x@y.z": ""} {
 		p := onePage("a")
 		p.To.Address = address
-		if se := sendError(t, r.Send(t.Context(), p)); se.Temporary || se.Code != code {
+		if se := sendError(t, r.send(t.Context(), p)); se.Temporary || se.Code != code {
 			t.Errorf("%q: got %+v", address, se)
 		}
 	}
@@ -200,7 +200,7 @@ func TestTLSPolicies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, tt.change)
-			err := r.Send(t.Context(), onePage("a"))
+			err := r.send(t.Context(), onePage("a"))
 			if (err == nil) != tt.ok || len(r.server.Messages()) > 0 != tt.ok {
 				t.Errorf("got %v and %d mails", err, len(r.server.Messages()))
 			}
@@ -213,7 +213,7 @@ func TestHeadersMakeThreadsAndNoAnswers(t *testing.T) {
 	first, second := onePage("first"), onePage("second")
 	second.Kind = page.Again
 	for _, p := range []page.Page{first, first, second} {
-		if err := r.Send(t.Context(), p); err != nil {
+		if err := r.send(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}

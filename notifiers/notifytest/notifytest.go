@@ -76,6 +76,12 @@ func (p Provider) Page(key string, long bool) page.Page {
 	return pg
 }
 
+// send sends a page and leaves the reference to it.
+func (p Provider) send(ctx context.Context, pg page.Page) error {
+	_, err := p.Notifier.Send(ctx, pg)
+	return err
+}
+
 // soon bounds what must not wait for anybody.
 const soon = 5 * time.Second
 
@@ -126,7 +132,7 @@ func failed(t *testing.T, p Provider, err error) *page.SendError {
 }
 
 func arrives(t *testing.T, p Provider) {
-	if err := p.Notifier.Send(t.Context(), p.Page("one", false)); err != nil {
+	if err := p.send(t.Context(), p.Page("one", false)); err != nil {
 		t.Fatal(err)
 	}
 	got := p.Delivered()
@@ -141,7 +147,7 @@ func arrives(t *testing.T, p Provider) {
 }
 
 func fits(t *testing.T, p Provider) {
-	if err := p.Notifier.Send(t.Context(), p.Page("long", true)); err != nil {
+	if err := p.send(t.Context(), p.Page("long", true)); err != nil {
 		t.Fatal(err)
 	}
 	got := p.Delivered()
@@ -164,10 +170,10 @@ func temporary(t *testing.T, p Provider) {
 	for _, trouble := range []Trouble{Down, Later} {
 		p.Trouble(trouble)
 		pg := p.Page(string(trouble), false)
-		if se := failed(t, p, p.Notifier.Send(t.Context(), pg)); !se.Temporary {
+		if se := failed(t, p, p.send(t.Context(), pg)); !se.Temporary {
 			t.Errorf("%s: permanent: %v", trouble, se)
 		}
-		if err := p.Notifier.Send(t.Context(), pg); err != nil {
+		if err := p.send(t.Context(), pg); err != nil {
 			t.Errorf("%s: the same page later: %v", trouble, err)
 		}
 	}
@@ -178,12 +184,12 @@ func temporary(t *testing.T, p Provider) {
 
 func permanent(t *testing.T, p Provider) {
 	p.Trouble(Refused)
-	if se := failed(t, p, p.Notifier.Send(t.Context(), p.Page("refused", false))); se.Temporary || se.Code == "" {
+	if se := failed(t, p, p.send(t.Context(), p.Page("refused", false))); se.Temporary || se.Code == "" {
 		t.Errorf("temporary, or without a code: %v", se)
 	}
 	nobody := p.Page("nobody", false)
 	nobody.To.Address = ""
-	if se := failed(t, p, p.Notifier.Send(t.Context(), nobody)); se.Temporary {
+	if se := failed(t, p, p.send(t.Context(), nobody)); se.Temporary {
 		t.Errorf("no address: temporary: %v", se)
 	}
 	if n := len(p.Delivered()); n != 0 {
@@ -193,7 +199,7 @@ func permanent(t *testing.T, p Provider) {
 
 func gone(t *testing.T, p Provider) {
 	p.Close()
-	if se := failed(t, p, p.Notifier.Send(t.Context(), p.Page("gone", false))); !se.Temporary {
+	if se := failed(t, p, p.send(t.Context(), p.Page("gone", false))); !se.Temporary {
 		t.Errorf("permanent: %v", se)
 	}
 }
@@ -203,7 +209,7 @@ func deadline(t *testing.T, p Provider) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	err := p.Notifier.Send(ctx, p.Page("slow", false))
+	err := p.send(ctx, p.Page("slow", false))
 	if took := time.Since(began); took > soon {
 		t.Errorf("took %s", took)
 	}
@@ -215,7 +221,7 @@ func deadline(t *testing.T, p Provider) {
 func cancelled(t *testing.T, p Provider) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := p.Notifier.Send(ctx, p.Page("cancelled", false))
+	err := p.send(ctx, p.Page("cancelled", false))
 	if se := failed(t, p, err); !se.Temporary || !errors.Is(err, context.Canceled) {
 		t.Errorf("not temporary, or not the cancellation: %v", err)
 	}
@@ -230,7 +236,7 @@ func cancelledMidway(t *testing.T, p Provider) {
 	timer := time.AfterFunc(100*time.Millisecond, cancel)
 	defer timer.Stop()
 	began := time.Now()
-	err := p.Notifier.Send(ctx, p.Page("cancelled", false))
+	err := p.send(ctx, p.Page("cancelled", false))
 	if took := time.Since(began); took > soon {
 		t.Errorf("took %s", took)
 	}
@@ -241,10 +247,10 @@ func cancelledMidway(t *testing.T, p Provider) {
 
 func half(t *testing.T, p Provider) {
 	p.Trouble(Half)
-	if se := failed(t, p, p.Notifier.Send(t.Context(), p.Page("half", false))); !se.Temporary {
+	if se := failed(t, p, p.send(t.Context(), p.Page("half", false))); !se.Temporary {
 		t.Errorf("permanent: %v", se)
 	}
-	if err := p.Notifier.Send(t.Context(), p.Page("half", false)); err != nil {
+	if err := p.send(t.Context(), p.Page("half", false)); err != nil {
 		t.Errorf("the same page later: %v", err)
 	}
 }
@@ -254,7 +260,7 @@ func concurrent(t *testing.T, p Provider) {
 	var wg sync.WaitGroup
 	for i := range pages {
 		wg.Go(func() {
-			if err := p.Notifier.Send(t.Context(), p.Page(fmt.Sprintf("page-%d", i), false)); err != nil {
+			if err := p.send(t.Context(), p.Page(fmt.Sprintf("page-%d", i), false)); err != nil {
 				t.Error(err)
 			}
 		})

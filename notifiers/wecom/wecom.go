@@ -162,7 +162,11 @@ type messageText struct {
 
 // Send sends the page to the member whose user id is p.To.Address. The same
 // page again within four hours is accepted and shown once.
-func (n *Notifier) Send(ctx context.Context, p page.Page) error {
+func (n *Notifier) Send(ctx context.Context, p page.Page) (ref string, err error) {
+	return "", n.send(ctx, p)
+}
+
+func (n *Notifier) send(ctx context.Context, p page.Page) error {
 	member := p.To.Address
 	// A list, or everybody, is not one person.
 	if member == "" || strings.ContainsAny(member, "|@ ") {

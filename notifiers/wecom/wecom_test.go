@@ -127,7 +127,7 @@ func TestAnswersOfTheProvider(t *testing.T) {
 		t.Run(string(tt.fault), func(t *testing.T) {
 			r := newRig(t, nil)
 			r.provider.Fail(tt.fault)
-			se := sendError(t, r.Send(t.Context(), pageTo("LiWei", "a")))
+			se := sendError(t, r.send(t.Context(), pageTo("LiWei", "a")))
 			if se.Temporary != tt.temporary || se.RetryAfter != tt.after || se.Code != tt.code {
 				t.Errorf("got %+v", se)
 			}
@@ -137,11 +137,11 @@ func TestAnswersOfTheProvider(t *testing.T) {
 
 func TestUnknownMemberIsPermanent(t *testing.T) {
 	r := newRig(t, nil)
-	if se := sendError(t, r.Send(t.Context(), pageTo("nobody", "a"))); se.Temporary || se.Code != "errcode 81013" {
+	if se := sendError(t, r.send(t.Context(), pageTo("nobody", "a"))); se.Temporary || se.Code != "errcode 81013" {
 		t.Errorf("got %+v", se)
 	}
 	for _, list := range []string{"@all", "LiWei|ana", "Li Wei"} {
-		if se := sendError(t, r.Send(t.Context(), pageTo(list, "a"))); se.Temporary {
+		if se := sendError(t, r.send(t.Context(), pageTo(list, "a"))); se.Temporary {
 			t.Errorf("%s: got %+v", list, se)
 		}
 	}
@@ -161,7 +161,7 @@ func TestTokenIsFetchedOnceForMany(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 25 {
 		wg.Go(func() {
-			if err := r.Send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); err != nil {
+			if err := r.send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -176,7 +176,7 @@ func TestTokenIsRenewedBeforeItExpiresAndWhenRefused(t *testing.T) {
 	r := newRig(t, nil)
 	send := func(key string, wantTokens int) {
 		t.Helper()
-		if err := r.Send(t.Context(), pageTo("LiWei", key)); err != nil {
+		if err := r.send(t.Context(), pageTo("LiWei", key)); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.provider.Counts().Tokens; n != wantTokens {
@@ -196,7 +196,7 @@ func TestTokenIsRenewedBeforeItExpiresAndWhenRefused(t *testing.T) {
 		t.Errorf("%d messages, want 5", n)
 	}
 	r.provider.Fail(standin.ExpiredToken, standin.ExpiredToken)
-	if se := sendError(t, r.Send(t.Context(), pageTo("LiWei", "refused twice"))); !se.Temporary || se.RetryAfter == 0 {
+	if se := sendError(t, r.send(t.Context(), pageTo("LiWei", "refused twice"))); !se.Temporary || se.RetryAfter == 0 {
 		t.Errorf("got %+v", se)
 	}
 }
@@ -207,7 +207,7 @@ func TestWrongSecretIsPermanent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = n.Send(t.Context(), pageTo("LiWei", "a"))
+	err = n.send(t.Context(), pageTo("LiWei", "a"))
 	if se := sendError(t, err); se.Temporary || se.Code != "errcode 40001" || strings.Contains(err.Error(), "wrong-secret") {
 		t.Errorf("got %v", err)
 	}
@@ -216,12 +216,12 @@ func TestWrongSecretIsPermanent(t *testing.T) {
 func TestSamePageAgainIsShownOnce(t *testing.T) {
 	r := newRig(t, nil)
 	r.provider.Fail(standin.HalfBody)
-	if err := r.Send(t.Context(), pageTo("LiWei", "a")); err == nil {
+	if err := r.send(t.Context(), pageTo("LiWei", "a")); err == nil {
 		t.Fatal("half an answer is an answer")
 	}
 	r.clock.advance(3 * time.Hour)
 	for _, key := range []string{"a", "a", "b"} {
-		if err := r.Send(t.Context(), pageTo("LiWei", key)); err != nil {
+		if err := r.send(t.Context(), pageTo("LiWei", key)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -234,11 +234,11 @@ func TestPageInDoubtIsSentAsItWas(t *testing.T) {
 	r := newRig(t, nil)
 	p := pageTo("LiWei", "a")
 	r.provider.Fail(standin.HalfBody)
-	if err := r.Send(t.Context(), p); err == nil {
+	if err := r.send(t.Context(), p); err == nil {
 		t.Fatal("half an answer is an answer")
 	}
 	p.SLO.Standings[0].BurnRate = 31
-	if err := r.Send(t.Context(), p); err != nil {
+	if err := r.send(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	if n, c := len(r.provider.Messages()), r.provider.Counts(); n != 1 || c.Duplicates != 1 {
@@ -246,11 +246,11 @@ func TestPageInDoubtIsSentAsItWas(t *testing.T) {
 	}
 	refused := pageTo("LiWei", "b")
 	r.provider.Fail(standin.TooOften)
-	if err := r.Send(t.Context(), refused); err == nil {
+	if err := r.send(t.Context(), refused); err == nil {
 		t.Fatal("a refusal is an answer")
 	}
 	refused.SLO.Standings[0].BurnRate = 31
-	if err := r.Send(t.Context(), refused); err != nil {
+	if err := r.send(t.Context(), refused); err != nil {
 		t.Fatal(err)
 	}
 	if m := r.provider.Messages(); !strings.Contains(m[len(m)-1].Text, "budget burns 31×") {
@@ -266,12 +266,12 @@ func TestARefusalEndsNoDoubt(t *testing.T) {
 			p := pageTo("LiWei", "in doubt")
 			r.provider.Fail(standin.HalfBody, refusal)
 			for range 2 {
-				if err := r.Send(t.Context(), p); err == nil {
+				if err := r.send(t.Context(), p); err == nil {
 					t.Fatal("want an error")
 				}
 				p.SLO.Standings[0].BurnRate++ // the text is another by now
 			}
-			if err := r.Send(t.Context(), p); err != nil {
+			if err := r.send(t.Context(), p); err != nil {
 				t.Error(err)
 			}
 			if n := len(r.provider.Messages()); n != 1 {
@@ -296,18 +296,18 @@ func TestPaceIsKeptBeforeTheProviderDrops(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range standin.PerMinute {
 		r.clock.advance(time.Second)
-		if err := r.Send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); err != nil {
+		if err := r.send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.clock.advance(time.Second)
 	// The first was 30 s ago.
-	se := sendError(t, r.Send(t.Context(), pageTo("liwei", "one too many")))
+	se := sendError(t, r.send(t.Context(), pageTo("liwei", "one too many")))
 	if !se.Temporary || se.RetryAfter != 30*time.Second {
 		t.Errorf("got %+v", se)
 	}
 	r.clock.advance(se.RetryAfter)
-	if err := r.Send(t.Context(), pageTo("LiWei", "after the wait")); err != nil {
+	if err := r.send(t.Context(), pageTo("LiWei", "after the wait")); err != nil {
 		t.Error(err)
 	}
 	if n, c := len(r.provider.Messages()), r.provider.Counts(); n != standin.PerMinute+1 || c.Dropped != 0 {
