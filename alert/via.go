@@ -1,0 +1,17 @@
+package alert
+
+import "context"
+
+type viaKey struct{}
+
+// WithVia notes in the context by which way somebody acts: ui, api, chat, file
+// or cli. The audit keeps it.
+func WithVia(ctx context.Context, via string) context.Context {
+	return context.WithValue(ctx, viaKey{}, via)
+}
+
+// Via returns the way that WithVia noted, "" when it noted none.
+func Via(ctx context.Context) string {
+	via, _ := ctx.Value(viaKey{}).(string)
+	return via
+}
