@@ -19,8 +19,8 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-//go:embed migrations/sqlite/*.sql
-var sqliteMigrations embed.FS
+//go:embed migrations/*.sql
+var migrations embed.FS
 
 // ErrInUse is a database that another process, or this one, has open.
 var ErrInUse = errors.New("another midwatch has the database open")
@@ -134,7 +134,7 @@ func private(path string) error {
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
