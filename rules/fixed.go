@@ -171,7 +171,22 @@ func (c *compiler) health() rulefmt.RuleGroup {
 			"Its events are recorded, but its objective and thresholds are not: no burn of its error budget will be noticed. Compile and load its rules again."),
 		c.healthAlert("SLORuleEvaluationFailing", failing, patience,
 			"SLO rules fail: {{ $labels.rule_group }}",
-			"Rules of this group have failed for five minutes: burns of error budgets may go unnoticed. The log of Prometheus names the rule and the reason."))
+			"Rules of this group have failed for five minutes: burns of error budgets may go unnoticed. The log of Prometheus names the rule and the reason."),
+		c.watchdog())
+}
+
+// watchdog returns the alert that always fires: that it keeps coming shows
+// that this Prometheus evaluates rules and reaches Midwatch, and its absence
+// pages. It has the name that the field gives such alerts.
+func (c *compiler) watchdog() rulefmt.Rule {
+	return rulefmt.Rule{
+		Alert: "Watchdog", Expr: c.print("Watchdog", call("vector", num(1))),
+		Labels: map[string]string{"severity": "Info"},
+		Annotations: map[string]string{
+			"summary":     "This cluster can alert.",
+			"description": "Always fires: where it stops coming, rules are not evaluated or alerts do not arrive.",
+		},
+	}
 }
 
 // healthAlert returns an alert at P2 about the rules themselves.
