@@ -40,13 +40,13 @@ one changes nothing. SIGTERM and Ctrl-C stop it after what is being sent.`,
 }
 
 func serve(cmd *cobra.Command, o app.Options) error {
+	hup := make(chan os.Signal, 1) // before all else: while it starts, the signal must not end the process
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	a, err := app.New(cmd.Context(), o)
 	if err != nil {
 		return err
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	go reloadOn(cmd, hup, a, o.Logger)
 	return a.Run(cmd.Context())
 }

@@ -101,9 +101,22 @@ func (f *File) source(line int) string {
 // Decode decodes a node into out, a pointer to a struct with yaml tags, and
 // returns every unknown key, key given twice and value of the wrong type.
 // What could be decoded is in out even when there are problems.
-func (f *File) Decode(n *yaml.Node, out any) diag.Problems {
+func (f *File) Decode(n *yaml.Node, out any) diag.Problems { return f.DecodeAt(n, "", out) }
+
+// Raw is a part of a document that is decoded later, by DecodeAt, when it is
+// known what it is.
+type Raw struct{ Node *yaml.Node }
+
+// UnmarshalYAML keeps the node.
+func (r *Raw) UnmarshalYAML(n *yaml.Node) error {
+	r.Node = n
+	return nil
+}
+
+// DecodeAt is Decode for a node that is at a field of its document.
+func (f *File) DecodeAt(n *yaml.Node, field string, out any) diag.Problems {
 	var ps diag.Problems
-	f.check(n, reflect.TypeOf(out).Elem(), "", &ps)
+	f.check(n, reflect.TypeOf(out).Elem(), field, &ps)
 	err := n.Decode(out)
 	var te *yaml.TypeError
 	switch {
