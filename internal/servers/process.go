@@ -1,4 +1,4 @@
-// Package servers runs real servers (Prometheus, Loki, and any program) as
+// Package servers runs real servers (Prometheus, Loki, PostgreSQL, and any program) as
 // child processes, for tests and for the demo. It knows nothing of what they
 // are asked.
 package servers
@@ -31,6 +31,10 @@ type Spec struct {
 	LogFile string   // what it prints; required
 	Ready   string   // URL that answers 200 when it is ready; "" does not wait
 	Timeout time.Duration
+
+	As         *syscall.Credential            // whom it runs as; nil: the caller
+	Answers    func(ctx context.Context) bool // tells whether it is ready, in the place of Ready
+	StopSignal syscall.Signal                 // that asks it to end; 0 is SIGTERM
 }
 
 // Process is a running child.
@@ -47,6 +51,9 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if spec.Timeout == 0 {
 		spec.Timeout = time.Minute
 	}
+	if spec.StopSignal == 0 {
+		spec.StopSignal = syscall.SIGTERM
+	}
 	logFile, err := os.OpenFile(spec.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
@@ -56,6 +63,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = spec.Dir, logFile, logFile
 	cmd.Env = append(os.Environ(), spec.Env...)
 	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr.Credential = spec.As
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
@@ -71,15 +79,19 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 }
 
 func (p *Process) waitReady(ctx context.Context) error {
-	if p.spec.Ready == "" {
-		return nil
+	ready := p.spec.Answers
+	if ready == nil {
+		if p.spec.Ready == "" {
+			return nil
+		}
+		ready = func(ctx context.Context) bool { return answers(ctx, p.spec.Ready) }
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.spec.Timeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if answers(ctx, p.spec.Ready) {
+		if ready(ctx) {
 			return nil
 		}
 		select {
@@ -130,7 +142,7 @@ func (p *Process) Stop() error {
 	if p == nil {
 		return nil
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = p.cmd.Process.Signal(p.spec.StopSignal) // it may have ended by itself
 	select {
 	case <-p.done:
 		return nil

@@ -29,7 +29,17 @@ func TestMain(m *testing.M) {
 		fmt.Println("the port is made of cheese")
 		os.Exit(3)
 	case "parent":
-		beParent()
+		beParent(func(ctx context.Context) (*Process, error) {
+			return Start(ctx, testSpec(os.Args[1], os.Args[2], "server"))
+		})
+	case "postgres":
+		beParent(func(ctx context.Context) (*Process, error) {
+			p, err := StartPostgres(ctx, PostgresSpec{Listen: os.Args[1], Dir: os.Args[2]})
+			if err != nil {
+				return nil, err
+			}
+			return p.Process, nil
+		})
 	}
 }
 
@@ -39,8 +49,8 @@ func serveUntilKilled() {
 }
 
 // beParent starts a server, says which, and waits to be killed.
-func beParent() {
-	p, err := Start(context.Background(), testSpec(os.Args[1], os.Args[2], "server"))
+func beParent(start func(context.Context) (*Process, error)) {
+	p, err := start(context.Background())
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -97,28 +107,37 @@ func TestErrorCarriesWhatTheProgramPrinted(t *testing.T) {
 }
 
 func TestChildEndsWithAParentThatIsKilled(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0], freeAddr(t), filepath.Join(t.TempDir(), "log"))
-	cmd.Env = append(os.Environ(), roleVar+"=parent")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	for _, role := range []string{"parent", "postgres"} {
+		t.Run(role, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), os.Args[0], freeAddr(t), filepath.Join(t.TempDir(), "child"))
+			cmd.Env = append(os.Environ(), roleVar+"="+role)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var text [64]byte
+			n, err := out.Read(text[:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+			if err != nil || !runs(pid) {
+				t.Fatalf("the child %q does not run: %v", text[:n], err)
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // killed, which is an error
+			waitForEnd(t, pid)
+		})
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var text [64]byte
-	n, err := out.Read(text[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
-	if err != nil || !runs(pid) {
-		t.Fatalf("the child %q does not run: %v", text[:n], err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // killed, which is an error
+}
+
+func waitForEnd(t *testing.T, pid int) {
+	t.Helper()
 	deadline := time.After(10 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
