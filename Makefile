@@ -56,15 +56,21 @@ golden: tools ## write the golden files anew
 	go test ./slo ./rules ./page ./oncall ./notifiers/email -run Golden -update
 
 .PHONY: bench
-bench: tools build ## alerts a second, and what rules cost; MIDWATCH_SHARED is the folder of the measuring tool
+bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the folder of the measuring tool
 	go test -run '^$$' -bench . -benchmem ./incident
 	@tools/bench-rulecost
+	@tools/bench-alertload
+
+.PHONY: chaos
+chaos: tools build ## 500 kills at random moments on each store, and what they lose (about an hour)
+	MIDWATCH_CHAOS_KILLS=500 go test ./incident -run Crash -v -timeout 3h
 
 .PHONY: check
 check: lint test e2e ## what CI runs
 
 .PHONY: tools
-tools: $(SERVERS) ## build the servers that tests and the demo need
+tools: $(SERVERS) ## build or install the servers that tests and the demo need
+	@tools/postgres
 
 $(BIN)/prometheus $(BIN)/promtool &: tools/prometheus/go.mod tools/prometheus/go.sum
 	@tools/build prometheus github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
