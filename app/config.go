@@ -15,24 +15,24 @@ import (
 	"github.com/midwatch-slo/midwatch/federation"
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
-	"github.com/midwatch-slo/midwatch/notifiers/email"
-	"github.com/midwatch-slo/midwatch/notifiers/wecom"
 	"github.com/midwatch-slo/midwatch/web"
 )
 
 // Config is the configuration file of "midwatch serve". Paths in it are
 // relative to the file's own folder.
 type Config struct {
-	ExternalURL string               `yaml:"external_url"` // how people reach this server: the links in pages
-	SLOFiles    []string             `yaml:"slo_files"`    // globs
-	OnCallFiles []string             `yaml:"oncall_files"` // globs
-	Clusters    []federation.Cluster `yaml:"clusters"`
-	Federation  Federation           `yaml:"federation"`
-	Store       Store                `yaml:"store"`
-	Logs        *loki.Config         `yaml:"logs"` // none: pages come without log evidence
-	Evidence    Evidence             `yaml:"evidence"`
-	Notifiers   Notifiers            `yaml:"notifiers"`
-	API         API                  `yaml:"api"`
+	ExternalURL string                 `yaml:"external_url"` // how people reach this server: the links in pages
+	SLOFiles    []string               `yaml:"slo_files"`    // globs
+	OnCallFiles []string               `yaml:"oncall_files"` // globs
+	Clusters    []federation.Cluster   `yaml:"clusters"`
+	Federation  Federation             `yaml:"federation"`
+	Store       Store                  `yaml:"store"`
+	Logs        *loki.Config           `yaml:"logs"` // none: pages come without log evidence
+	Evidence    Evidence               `yaml:"evidence"`
+	Notifiers   map[string]yamldoc.Raw `yaml:"notifiers"` // channels by name: see Channels
+	API         API                    `yaml:"api"`
+
+	Channels Channels `yaml:"-"` // what Notifiers says
 
 	dir  string // of the file
 	file *yamldoc.File
@@ -52,12 +52,6 @@ type Store struct {
 // Evidence says how long a first page waits for it.
 type Evidence struct {
 	Wait *model.Duration `yaml:"wait"` // default 3s; 0s sends at once
-}
-
-// Notifiers are the channels by which pages are sent.
-type Notifiers struct {
-	WeCom *wecom.Config `yaml:"wecom"`
-	Email *email.Config `yaml:"email"`
 }
 
 // API says who may acknowledge, resolve and reload.
@@ -84,11 +78,17 @@ func LoadConfig(path string) (Config, error) {
 		return c, f.At(nil, "", fmt.Sprintf("want one YAML document, found %d", len(f.Docs)), "")
 	}
 	problems := f.Decode(f.Docs[0], &c)
+	var wrong diag.Problems
+	c.Channels, wrong = readChannels(f, c.Notifiers)
+	problems = append(problems, wrong...)
 	c.defaults()
 	if len(problems) == 0 {
 		c.validate(func(field, message, hint string) { problems = append(problems, c.problem(field, message, hint)) })
 	}
 	resolvePaths(reflect.ValueOf(&c).Elem(), c.dir)
+	for _, ch := range c.Channels {
+		resolvePaths(reflect.ValueOf(ch.config), c.dir)
+	}
 	return c, discreet(problems).Err()
 }
 
@@ -137,8 +137,8 @@ func (c *Config) validate(at func(field, message, hint string)) {
 			at(p.Field, p.Message, p.Hint)
 		}
 	}
-	if c.Notifiers.WeCom == nil && c.Notifiers.Email == nil {
-		at("notifiers", "no channel is configured, so nobody could be paged", "configure wecom or email")
+	if len(c.Notifiers) == 0 {
+		at("notifiers", "no channel is configured, so nobody could be paged", "configure one of "+strings.Join(kindNames(), ", "))
 	}
 	if len(c.API.Tokens) == 0 {
 		at("api.tokens", "missing, so nobody could acknowledge", "add {name: oncall, token_file: token}")

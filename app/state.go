@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +16,6 @@ import (
 	"github.com/midwatch-slo/midwatch/federation"
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/notifiers"
-	"github.com/midwatch-slo/midwatch/notifiers/email"
 	"github.com/midwatch-slo/midwatch/notifiers/wecom"
 	"github.com/midwatch-slo/midwatch/oncall"
 	"github.com/midwatch-slo/midwatch/slo"
@@ -32,7 +32,7 @@ type state struct {
 	federation *federation.Federation
 	logs       *loki.Source // nil when none is configured
 	senders    *notifiers.Registry
-	wecom      *wecom.Notifier // nil when none is configured; senders sends through it
+	channels   map[string]notifiers.Notifier // senders sends through them
 	tokens     *web.Tokens
 	registry   *prometheus.Registry // of the metrics of these parts
 }
@@ -120,26 +120,21 @@ func (s *state) connectLogs() (err error) {
 
 // connectChannels notes what is wrong with the channels' configuration.
 func (s *state) connectChannels(log *slog.Logger, note func(field string, err error)) {
-	channels := map[string]notifiers.Notifier{}
-	if c := s.config.Notifiers.WeCom; c != nil {
-		c.Logger = log.With("component", "wecom")
-		n, err := wecom.New(*c)
-		note("notifiers.wecom", err)
-		channels["wecom"], s.wecom = n, n
+	opened, wrong := s.config.Channels.open(log)
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		note("notifiers."+name, wrong[name])
 	}
-	if c := s.config.Notifiers.Email; c != nil {
-		c.Logger = log.With("component", "email")
-		n, err := email.New(*c)
-		note("notifiers.email", err)
-		channels["email"] = n
-	}
-	s.senders = notifiers.NewRegistry(channels)
+	s.channels, s.senders = opened, notifiers.NewRegistry(opened)
 }
 
 // succeed takes over what the state before has learned of its providers.
 func (s *state) succeed(before *state) {
-	if s.wecom != nil && before.wecom != nil {
-		s.wecom.Inherit(before.wecom)
+	for name, n := range s.channels {
+		now, ok := n.(*wecom.Notifier)
+		was, known := before.channels[name].(*wecom.Notifier)
+		if ok && known {
+			now.Inherit(was)
+		}
 	}
 }
 
