@@ -67,7 +67,7 @@ func TestNightsAreThoseOfTheReader(t *testing.T) {
 	if p := f.people(shanghai(t)); p[0].name != "李娜" || p[0].nights != 2 {
 		t.Errorf("in Shanghai: %+v", p[0])
 	}
-	if p := f.people(time.UTC); p[0].nights != 0 {
-		t.Errorf("in UTC, where it was 19:00: %+v", p[0])
+	if p := f.people(time.UTC); p[1].name != "李娜" || p[1].nights != 0 {
+		t.Errorf("in UTC, where it was 19:00: %+v", p[1])
 	}
 }
