@@ -31,7 +31,7 @@ func english() words {
 		incidents: "Incidents", noIncidents: "No incident.",
 		level: "%s: %d", open: ", %d still open", acked: ", acknowledged after %s (median)", repaired: ", repaired after %s (median)",
 		longest: "What took longest", incident: "#%d %s %s: %s, %s", going: "going on for %s",
-		people: "Who was paged", noPages: "Nobody was paged.", person: "%s: %d pages", nights: ", %d of them at night", busiest: ", most between %d and %d o'clock",
+		people: "Who was paged", noPages: "Nobody was paged.", person: "%s: paged %d×", nights: ", %d of them at night", busiest: ", most between %d and %d o'clock",
 		missing: "Not known: %s",
 		day:     "%dd", hour: "%dh", minute: "%dm", second: "%ds",
 	}
