@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	am "github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/template"
-	"github.com/prometheus/alertmanager/types"
 	"github.com/prometheus/common/model"
 
 	"github.com/midwatch-slo/midwatch/alert"
@@ -27,13 +27,13 @@ func TestFormatIsAlertmanagers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var alerts []*types.Alert
+	var alerts []*am.Alert
 	for _, a := range p.Incident.Alerts {
 		end := a.EndsAt
 		if a.State == alert.Firing {
 			end = time.Time{}
 		}
-		alerts = append(alerts, &types.Alert{Alert: model.Alert{
+		alerts = append(alerts, &am.Alert{Alert: model.Alert{
 			Labels: a.Labels, Annotations: a.Annotations, StartsAt: a.StartsAt, EndsAt: end, GeneratorURL: a.GeneratorURL,
 		}})
 	}
