@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	eastasian "golang.org/x/text/width"
 )
 
 // escapes are terminal control sequences, which leave debris when only their
@@ -54,6 +56,38 @@ func shorten(text string, limit int) string {
 	}
 	runes := []rune(text)
 	return strings.TrimRightFunc(string(runes[:max(limit-1, 0)]), unicode.IsSpace) + "…"
+}
+
+// fit cuts text to limit columns, the last of which is then "…".
+func fit(text string, limit int) string {
+	if columns(text) <= limit {
+		return text
+	}
+	n := 0
+	for i, r := range text {
+		if n += columnsOf(r); n > limit-1 {
+			return strings.TrimRightFunc(text[:i], unicode.IsSpace) + "…"
+		}
+	}
+	return text
+}
+
+// columns counts what text takes of a line: East Asian wide characters take
+// two (Unicode Standard Annex 11).
+func columns(text string) (n int) {
+	for _, r := range text {
+		n += columnsOf(r)
+	}
+	return n
+}
+
+func columnsOf(r rune) int {
+	switch eastasian.LookupRune(r).Kind() {
+	case eastasian.EastAsianWide, eastasian.EastAsianFullwidth:
+		return 2
+	default:
+		return 1
+	}
 }
 
 // width counts characters.

@@ -3,8 +3,10 @@ package page
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,12 +26,15 @@ const (
 // log line than a reader wants. HTML is left for whoever renders it to
 // escape. Links are http or https, or absent.
 type Message struct {
-	Lead      string   // level, service and symptom within 40 characters
+	Lead      string   // level, service and symptom within 40 columns
 	Notices   []string // why it is sent, and what is unusual about it
 	Facts     []Fact   // in the order of a reader's questions
 	Standings []string // one line a cluster
 	Findings  []Finding
-	Do        string // what is expected of the reader; "" when nothing is
+	Others    []Other // of a bundle: its incidents, P1s first
+	Body      []Block // of a report
+	Do        string  // what is expected of the reader; "" when nothing is
+	Ack       Link    // to acknowledge by; its URL is "" when there is nothing to acknowledge
 	Links     []Link
 }
 
@@ -55,7 +60,14 @@ type Pattern struct {
 
 // Message composes what the page says.
 func (p Page) Message() Message {
-	w, c := english(), p.composer()
+	w, c := p.words(), p.composer()
+	switch p.Kind {
+	case Bundle:
+		return c.bundle(w)
+	case Report:
+		return c.report(w)
+	default:
+	}
 	return Message{
 		Lead:      c.lead(w),
 		Notices:   c.notices(w),
@@ -63,6 +75,7 @@ func (p Page) Message() Message {
 		Standings: c.standings(w),
 		Findings:  c.findings(w),
 		Do:        c.do(w),
+		Ack:       c.ack(w),
 		Links:     c.links(w),
 	}
 }
@@ -86,22 +99,42 @@ func (p Page) composer() composer {
 }
 
 // leadWidth is how much of a lock screen's line can be relied on, in
-// characters.
+// columns.
 const leadWidth = 40
 
-// lead shortens the service, then the symptom, so that both are seen.
 func (c composer) lead(w words) string {
-	level := c.Incident.Level.String()
-	if c.Kind == Resolved {
-		level = w.resolved + " " + level
-	}
-	symptom := clean(c.symptom(w), maxField)
-	service := clean(c.subjectName(), maxField)
+	return headline(c.level(w), c.subjectName(), c.symptom(w), leadWidth)
+}
+
+// headline shortens the service, then the symptom, so that both are seen in
+// room columns.
+func headline(level, service, symptom string, room int) string {
+	service, symptom = clean(service, maxField), clean(symptom, maxField)
 	if service == "" || strings.HasPrefix(symptom, service) {
 		return strings.TrimSpace(level + " " + symptom)
 	}
-	room := leadWidth - width(level) - width(symptom) - 3
-	return fmt.Sprintf("%s %s: %s", level, shorten(service, max(room, 12)), symptom)
+	room -= columns(level) + columns(symptom) + 3
+	return fmt.Sprintf("%s %s: %s", level, fit(service, max(room, 12)), symptom)
+}
+
+// level is the level, after what makes it less than it seems.
+func (c composer) level(w words) string {
+	before := ""
+	switch {
+	case c.isOver() && c.Incident.MergedInto != 0:
+		before = w.combined + " "
+	case c.isOver():
+		before = w.resolved + " "
+	}
+	if c.Incident.Drill {
+		before = w.drill + " " + strings.ToLower(before)
+	}
+	return before + c.Incident.Level.String()
+}
+
+// isOver tells whether the page is about an incident that is over.
+func (c composer) isOver() bool {
+	return c.Kind == Resolved || c.Kind == Updated && c.Incident.Status == alert.Closed
 }
 
 // subjectName is what fails: the service, else the SLO.
@@ -115,7 +148,7 @@ func (c composer) subjectName() string {
 // symptom is how fast the budget burns where that is known, else the
 // incident's title.
 func (c composer) symptom(w words) string {
-	if c.Kind == Resolved {
+	if c.isOver() && c.Incident.MergedInto == 0 {
 		return fmt.Sprintf(w.over, w.span(c.end().Sub(c.Incident.Since)))
 	}
 	most := 0.0
@@ -141,27 +174,50 @@ func (c composer) end() time.Time {
 }
 
 func (c composer) notices(w words) (notices []string) {
+	if c.Incident.Drill {
+		notices = append(notices, w.exercise)
+	}
+	// A time also keeps a provider that drops what it has seen from dropping
+	// a page that is about nothing new.
 	switch c.Kind {
 	case Again:
-		// The time also keeps a provider that drops what it has seen from
-		// dropping a page that is about nothing new.
 		notices = append(notices, fmt.Sprintf(w.again, c.clock(c.At)))
 	case Raised:
 		notices = append(notices, fmt.Sprintf(w.raised, c.Incident.Level))
-	case Resolved:
-		notices = append(notices, c.resolution(w))
-	case Opened:
+	case Escalated:
+		notices = append(notices, fmt.Sprintf(w.escalated, c.clock(c.At)))
+	case Reopened:
+		notices = append(notices, fmt.Sprintf(w.reopened, c.clock(c.At)))
+	default:
 	}
-	if c.Incident.Status == alert.Acknowledged && c.Kind != Resolved {
-		notices = append(notices, fmt.Sprintf(w.acknowledged, clean(c.Incident.AckedBy, maxField)))
+	if c.isOver() {
+		return append(notices, c.resolution(w))
 	}
-	if c.Incident.Stale {
+	return append(notices, c.conditions(w)...)
+}
+
+// conditions tell what is unusual about an incident that goes on.
+func (c composer) conditions(w words) (notices []string) {
+	inc := c.Incident
+	add := func(is bool, format string, args ...any) {
+		if is {
+			notices = append(notices, fmt.Sprintf(format, args...))
+		}
+	}
+	add(inc.Reopened > 1, w.reopenedTimes, inc.Reopened)
+	add(inc.Status == alert.Acknowledged, w.acknowledged, clean(inc.AckedBy, maxField))
+	add(inc.SnoozedUntil.After(c.At), w.snoozed, c.clock(inc.SnoozedUntil))
+	add(inc.Muted != "", w.muted, clean(inc.Muted, maxField))
+	if inc.Stale {
 		notices = append(notices, w.stale)
 	}
 	return notices
 }
 
 func (c composer) resolution(w words) string {
+	if c.Incident.MergedInto != 0 {
+		return fmt.Sprintf(w.merged, c.Incident.MergedInto)
+	}
 	at := c.clock(c.end())
 	if by := clean(c.Incident.ResolvedBy, maxField); by != "" {
 		return fmt.Sprintf(w.resolvedBy, at, by)
@@ -185,10 +241,60 @@ func (c composer) facts(w words) (facts []Fact) {
 	add(w.slo, c.objective(w))
 	add(w.promise, c.SLO.Description)
 	add(w.clusters, strings.Join(c.Incident.Clusters(), ", "))
+	add(w.alerts, c.alerts(w))
 	if !c.Incident.Since.IsZero() {
 		add(w.since, c.since(w))
 	}
+	add(w.budget, c.gone(w))
 	return facts
+}
+
+// alerts tells how many alerts there are, where that is more than one in each
+// cluster.
+func (c composer) alerts(w words) string {
+	all, firing := max(c.Incident.AlertCount, len(c.Incident.Alerts)), 0
+	for _, a := range c.Incident.Alerts {
+		if a.State == alert.Firing {
+			firing++
+		}
+	}
+	switch {
+	case all <= max(1, len(c.Incident.Clusters())):
+		return ""
+	case all > len(c.Incident.Alerts) || firing == all: // or not all are known
+		return strconv.Itoa(all)
+	}
+	return fmt.Sprintf(w.alertsFiring, all, firing)
+}
+
+// gone tells when the budget runs out first if it burns on as it does now;
+// "" when that is not before the window ends, or not known. A budget of the
+// period P of which the part l is left, burning b times as fast as it may,
+// lasts for P·l/b (SRE Workbook, chapter 5).
+func (c composer) gone(w words) string {
+	if c.isOver() || c.SLO.Period <= 0 {
+		return ""
+	}
+	var (
+		soonest = time.Duration(math.MaxInt64)
+		where   string
+	)
+	for _, s := range c.SLO.Standings {
+		if !isNumber(s.BurnRate) || s.BurnRate < 1 || !isNumber(s.BudgetLeft) || s.BudgetLeft <= 0 || s.BudgetLeft > 1 {
+			continue
+		}
+		if left := time.Duration(s.BudgetLeft / s.BurnRate * float64(c.SLO.Period)); left < soonest {
+			soonest, where = left, s.Cluster
+		}
+	}
+	if soonest == math.MaxInt64 {
+		return ""
+	}
+	text := fmt.Sprintf(w.goneIn, w.about(soonest))
+	if len(c.SLO.Standings) > 1 && where != "" {
+		text = fmt.Sprintf(w.ofCluster, clean(where, maxField), text)
+	}
+	return text
 }
 
 // since tells when the incident began, and how long ago unless that is no
@@ -237,9 +343,9 @@ func (c composer) standings(w words) (lines []string) {
 	worstFirst := slices.Clone(c.SLO.Standings)
 	slices.SortStableFunc(worstFirst, func(a, b Standing) int { return cmp.Compare(b.BurnRate, a.BurnRate) })
 	for _, s := range worstFirst {
-		line := fmt.Sprintf(w.standing, Rate(s.BurnRate), Percent(s.ErrorRatio), w.budget(s.BudgetLeft))
+		line := fmt.Sprintf(w.standing, Rate(s.BurnRate), Percent(s.ErrorRatio), w.left(s.BudgetLeft))
 		if s.Cluster != "" {
-			line = clean(s.Cluster, maxField) + ": " + line
+			line = clean(s.Cluster, maxField) + w.colon + line
 		}
 		lines = append(lines, line)
 	}
@@ -268,7 +374,10 @@ func (c composer) findings(w words) (findings []Finding) {
 
 func pattern(lp LogPattern, w words) Pattern {
 	counts := fmt.Sprintf(w.counts, lp.Count, lp.Before)
-	if lp.AtLeast {
+	switch {
+	case lp.Count == 0 && lp.Before == 0: // not of a kind that is counted
+		counts = ""
+	case lp.AtLeast:
 		counts = fmt.Sprintf(w.countsAtLeast, lp.Count, lp.Before)
 	}
 	var where []string
@@ -285,13 +394,25 @@ func pattern(lp LogPattern, w words) Pattern {
 	}
 	return Pattern{
 		Text: text, Counts: counts,
-		Sample: clean(lp.Sample, maxSample), Where: strings.Join(where, ", "),
+		Sample: clean(lp.Sample, maxSample), Where: strings.Join(where, w.comma),
 	}
+}
+
+// waits tells whether the incident waits for somebody to acknowledge it.
+func (c composer) waits() bool {
+	return c.Kind != Resolved && c.Incident.Status != alert.Closed && c.Incident.Status != alert.Acknowledged
+}
+
+func (c composer) ack(w words) Link {
+	if !c.waits() || !safeURL(c.AckLink) {
+		return Link{}
+	}
+	return Link{w.buttons.Acknowledge, c.AckLink}
 }
 
 func (c composer) do(w words) string {
 	switch {
-	case c.Kind == Resolved || c.Incident.Status == alert.Closed || c.Incident.Status == alert.Acknowledged:
+	case !c.waits():
 		return ""
 	case c.Link != "":
 		return fmt.Sprintf(w.acknowledgeOnPage, c.Incident.ID)
@@ -304,8 +425,11 @@ func (c composer) links(w words) []Link {
 	for _, e := range c.Evidence {
 		links = append(links, Link{w.source(clean(e.Source, maxField)), e.Link})
 	}
-	links = slices.DeleteFunc(links, func(l Link) bool { return !safeURL(l.URL) })
-	return links
+	return safe(links...)
+}
+
+func safe(links ...Link) []Link {
+	return slices.DeleteFunc(links, func(l Link) bool { return !safeURL(l.URL) })
 }
 
 // safeURL tells whether a link leads to a web page and is nothing else.

@@ -52,7 +52,7 @@ type Page struct {
 	Story   []alert.Event `json:"story,omitempty"`    // what happened so far, oldest first; for channels that show it
 	AckLink string        `json:"ack_link,omitempty"` // to acknowledge without a token: signed, expiring; a form, so a scanner's GET does nothing
 	Others  []Entry       `json:"others,omitempty"`   // of a bundle: all its incidents, most urgent first
-	Body    string        `json:"body,omitempty"`     // of a report: what it says, in lines of text
+	Body    string        `json:"body,omitempty"`     // of a report: what it says, in lines: "# " begins a heading, "- " an item, tabs are between the cells of a table's row
 }
 
 // Entry is one incident of a bundle.

@@ -20,11 +20,13 @@ const (
 	rankLead = iota
 	rankIncident
 	rankNotice
+	rankOther
 	rankFor
 	rankStanding
 	rankSince
 	rankPattern
 	rankDo
+	rankAck
 	rankLink
 	rankTitle
 	rankFact
@@ -36,7 +38,7 @@ const (
 // UTF-8; 0 is no limit. When there is not enough room, the lines that matter
 // least are left out; a character is never cut, nor is a link.
 func (p Page) Text(limit int) string {
-	lines := p.Message().lines(english())
+	lines := p.Message().lines(p.words())
 	if limit <= 0 {
 		return joined(lines)
 	}
@@ -62,7 +64,7 @@ func (m Message) lines(w words) []line {
 	}
 	section++
 	for _, f := range m.Facts {
-		add(w.rank(f.Label), f.Label+": "+f.Text)
+		add(w.rank(f.Label), f.Label+w.colon+f.Text)
 	}
 	for _, s := range m.Standings {
 		add(rankStanding, "· "+s)
@@ -71,19 +73,43 @@ func (m Message) lines(w words) []line {
 		section++
 		add(rankTitle, f.Title)
 		for _, p := range f.Patterns {
-			add(rankPattern, "· "+p.Counts+": "+p.Text)
+			add(rankPattern, "· "+prefixed(p.Counts, w.colon)+p.Text)
 			add(rankSample, prefixed(w.sample+" ", p.Sample))
 			add(rankWhere, p.Where)
 		}
 	}
+	lines = append(lines, m.contents(&section)...)
 	section++
 	add(rankDo, m.Do)
+	if m.Ack.URL != "" {
+		lines = append(lines, line{text: m.Ack.Label + ": " + m.Ack.URL, rank: rankAck, link: true, section: section})
+	}
 	for i, l := range m.Links {
 		rank := rankLink
 		if i == 0 {
 			rank = rankIncident
 		}
 		lines = append(lines, line{text: l.Label + ": " + l.URL, rank: rank, link: true, section: section})
+	}
+	return lines
+}
+
+// contents are the incidents of a bundle, and what a report says.
+func (m Message) contents(section *int) (lines []line) {
+	if len(m.Others) > 0 {
+		*section++
+	}
+	for _, o := range m.Others {
+		lines = append(lines, line{text: inert("· " + o.Text), rank: rankOther, section: *section})
+		if o.URL != "" {
+			lines = append(lines, line{text: o.URL, rank: rankWhere, link: true, section: *section})
+		}
+	}
+	for i, b := range m.Body {
+		if i == 0 || b.Style == Heading || b.First && m.Body[i-1].Style != Heading {
+			*section++
+		}
+		lines = append(lines, line{text: inert(b.text()), rank: rankOther, section: *section})
 	}
 	return lines
 }
@@ -100,8 +126,9 @@ func (w words) rank(label string) int {
 	return rankFact
 }
 
+// prefixed joins two texts, neither of which is wanted without the other.
 func prefixed(prefix, text string) string {
-	if text == "" {
+	if prefix == "" || text == "" {
 		return ""
 	}
 	return prefix + text

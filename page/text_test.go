@@ -2,6 +2,7 @@ package page
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,26 +78,126 @@ func TestTextGolden(t *testing.T) {
 			p.SLO.Runbook = "https://runbooks.example.com/x\"onclick=y"
 			p.SLO.Standings[0].BurnRate, p.SLO.Standings[0].ErrorRatio = math.NaN(), math.Inf(1)
 		},
+		"escalated":    func(p *Page) { p.Kind, p.At = Escalated, p.At.Add(5*time.Minute) },
+		"reopened":     func(p *Page) { p.Kind, p.Incident.Reopened = Reopened, 3 },
+		"updated":      func(p *Page) { p.Kind, p.Incident.Status, p.Incident.AckedBy = Updated, alert.Acknowledged, "ana" },
+		"updated-over": func(p *Page) { p.Kind, p.Incident.Status, p.Incident.ResolvedAt = Updated, alert.Closed, p.At },
+		"merged":       func(p *Page) { p.Kind, p.Incident.Status, p.Incident.MergedInto = Updated, alert.Closed, 14 },
+		"muted-and-snoozed": func(p *Page) {
+			p.Kind, p.Incident.Muted, p.Incident.SnoozedUntil = Updated, "silence 7c6a", p.At.Add(2*time.Hour)
+		},
+		"drill":          func(p *Page) { p.Incident.Drill = true },
+		"drill-resolved": func(p *Page) { p.Kind, p.Incident.Drill, p.Incident.ResolvedAt = Resolved, true, p.At },
+		"budget": func(p *Page) {
+			p.SLO.Period = 30 * 24 * time.Hour
+			p.SLO.Standings = append(p.SLO.Standings, // hangzhou has spent its budget already
+				Standing{Cluster: "shenzhen", ErrorRatio: 0.0117, BurnRate: 23.4, BudgetLeft: 0.61}, // 720 h · 0.61 / 23.4 = 18.8 h
+				Standing{Cluster: "chengdu", ErrorRatio: 0.001, BurnRate: 2, BudgetLeft: 0.3})       // 108 h
+		},
+		"acknowledge-by-link": func(p *Page) { p.AckLink = "https://midwatch.example.com/ack/aGVsbG8" },
+		"many-alerts": func(p *Page) {
+			p.SLO.Standings = nil
+			p.Incident.Alerts = []alert.Alert{{State: alert.Firing}, {State: alert.Firing}, {State: alert.Resolved}}
+		},
+		"changes": func(p *Page) {
+			p.Evidence = append(p.Evidence, Evidence{Source: "changes", Window: time.Hour, Patterns: []LogPattern{{Template: "payment-service v2.3.1 → v2.4.0 at 02:58:10"}}})
+		},
+		"bundle": func(p *Page) { p.Kind, p.Link, p.Others = Bundle, "https://midwatch.example.com/incidents", storm(*p) },
+		"report": func(p *Page) { p.Kind, p.Body = Report, reportBody },
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
 			p := outage()
 			change(&p)
 			golden.File(t, "testdata/"+name+".golden", p.Text(0)+"\n")
+			p.To.Language = "zh"
+			golden.File(t, "testdata/"+name+".zh.golden", p.Text(0)+"\n")
 		})
 	}
 }
 
-func TestSubjectSaysAllInFortyCharacters(t *testing.T) {
-	for service, want := range map[string]string{
-		"payment-service":                         "P1 payment-service: budget burns 23×",
-		"a-service-with-a-name-that-does-not-end": "P1 a-service-with-a-n…: budget burns 23×",
-		"": "P1 payment-availabili…: budget burns 23×",
+// storm returns the incidents of a bundle, in no order.
+func storm(p Page) []Entry {
+	inc := func(id int64, level alert.Level, service, title string, ago time.Duration) Entry {
+		return Entry{Kind: Opened, Link: "https://midwatch.example.com/incidents/" + strconv.FormatInt(id, 10), Incident: alert.Incident{
+			ID: id, Service: service, Title: title, Level: level, Status: alert.Open, Since: p.At.Add(-ago),
+		}}
+	}
+	over := inc(15, alert.P2, "search", "latency", time.Hour)
+	over.Kind, over.Incident.ResolvedAt = Resolved, p.At
+	return []Entry{
+		inc(14, alert.P3, "", "disk of node 10.0.0.7 is 91% full", 26*time.Hour), over,
+		inc(12, alert.P1, "payment-service", "error budget burns", 95*time.Second), inc(13, alert.P1, "checkout\u202e-service", "error budget burns", time.Minute),
+	}
+}
+
+const reportBody = `# SLOs
+SLO	Objective	Reached	Budget left
+payment-service/payment-availability	99.95%	99.981%	61%
+search/latency	99%	98.7%	−30%
+
+# Incidents
+7 incidents, 3 of them P1; acknowledged after 2 min (median), repaired after 31 min.
+- #12 P1 payment-service: error budget burns, 41 min
+- #13 P2 search: latency, 2 h
+
+Nobody was paged at night.
+`
+
+// TestGone works out when a budget is gone.
+func TestGone(t *testing.T) {
+	const day = 24 * time.Hour
+	nan := math.NaN()
+	for _, c := range []struct {
+		burn, left float64
+		period     time.Duration
+		want       string
+	}{
+		{1, 1, 30 * day, "at this rate gone in 30 d"},
+		{14.4, 1, 30 * day, "at this rate gone in 2 d 2 h"}, // 50 h: the Workbook's own figure is 2% an hour
+		{144, 0.05, 30 * day, "at this rate gone in 15 min"},
+		{0.99, 0.01, 30 * day, ""},
+		{14, 0, 30 * day, ""},
+		{14, -0.1, 30 * day, ""},
+		{14, 0.5, 0, ""},
+		{nan, 0.5, 30 * day, ""},
+		{14, nan, 30 * day, ""},
+		{math.Inf(1), 0.5, 30 * day, ""},
+		{1e300, 0.5, 30 * day, "at this rate gone in 0 s"},
 	} {
 		p := outage()
-		p.Incident.Service = service
-		if got := p.Subject(); got != want || width(got) > 40 {
-			t.Errorf("%q: got %q, want %q", service, got, want)
+		p.SLO.Period, p.SLO.Standings = c.period, []Standing{{Cluster: "hangzhou", BurnRate: c.burn, BudgetLeft: c.left}}
+		if got := p.composer().gone(english()); got != c.want {
+			t.Errorf("burn %v, left %v: got %q, want %q", c.burn, c.left, got, c.want)
+		}
+	}
+}
+
+// TestSubjectSaysAllInFortyColumns: a character of Chinese is two of them.
+func TestSubjectSaysAllInFortyColumns(t *testing.T) {
+	drill := func(p *Page) { p.Incident.Drill = true }
+	bundle := func(p *Page) { p.Kind, p.Others = Bundle, storm(*p) }
+	for _, c := range []struct {
+		service, en, zh string
+		change          func(*Page)
+	}{
+		{"payment-service", "P1 payment-service: budget burns 23×", "P1 payment-service: 错误预算 23 倍速消耗", nil},
+		{"a-service-with-a-name-that-does-not-end", "P1 a-service-with-a-n…: budget burns 23×", "P1 a-service-with…: 错误预算 23 倍速消耗", nil},
+		{"", "P1 payment-availabili…: budget burns 23×", "P1 payment-availa…: 错误预算 23 倍速消耗", nil},
+		{"一个名字特别特别长的支付服务", "P1 一个名字特别特别长…: budget burns 23×", "P1 一个名字特别特…: 错误预算 23 倍速消耗", nil},
+		{"pay", "Drill P1 pay: budget burns 23×", "演练 P1 pay: 错误预算 23 倍速消耗", drill},
+		{"pay", "4 incidents: P1 payment-ser…: error budget burns", "4 个故障：P1 payment-ser…: error budget burns", bundle},
+	} {
+		p := outage()
+		p.Incident.Service = c.service
+		if c.change != nil {
+			c.change(&p)
+		}
+		for lang, want := range map[string]string{"en": c.en, "zh-CN": c.zh} {
+			p.To.Language = lang
+			if got := p.Subject(); got != want || c.change == nil && columns(got) > 40 {
+				t.Errorf("%q: got %q of %d columns, want %q", c.service, got, columns(got), want)
+			}
 		}
 	}
 }
@@ -140,6 +241,10 @@ func FuzzText(f *testing.F) {
 		p.Evidence[0].Link, p.Link, p.SLO.Runbook = link, link, link
 		p.SLO.Standings[1] = Standing{Cluster: name, BurnRate: v, ErrorRatio: v, BudgetLeft: v}
 		limit = max(0, min(limit, 5000))
+		if limit%2 == 1 {
+			p.To.Language, p.Kind, p.Body = "zh", []Kind{Bundle, Report, Updated}[limit%3], sample
+			p.Others = []Entry{{Kind: Resolved, Incident: p.Incident, Link: link}}
+		}
 		got := p.Text(limit)
 		if limit > 0 && len(got) > limit {
 			t.Fatalf("%d bytes where %d fit", len(got), limit)

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -11,52 +12,53 @@ import (
 // words are the phrases of one language. Formats number their arguments
 // where another language may want another order.
 type words struct {
-	burns, over, alertFires, resolved              string
-	again, raised, acknowledged, stale             string
-	resolvedBy, resolvedAlone                      string
-	forWhom, onCall, service, what, slo, promise   string
-	clusters, since, sinceAgo, objective, standing string
-	compared, unavailable, incomplete, nothing     string
-	counts, countsAtLeast, trace, pod, cluster     string
-	acknowledgeOnPage, acknowledge                 string
-	incident, runbook, logs, sample                string
-	budgetLeft, overspent                          string
-	units                                          [4]string // seconds, minutes, hours, days
+	burns, over, alertFires, resolved, combined, drill string
+	again, raised, escalated, reopened, reopenedTimes  string
+	acknowledged, stale, snoozed, muted, exercise      string
+	resolvedBy, resolvedAlone, merged                  string
+	forWhom, onCall, service, what, slo, promise       string
+	clusters, since, sinceAgo, objective, standing     string
+	alerts, alertsFiring, budget, goneIn, ofCluster    string
+	compared, unavailable, incomplete, nothing         string
+	counts, countsAtLeast, trace, pod, cluster         string
+	acknowledgeOnPage, acknowledge                     string
+	incident, incidents, runbook, logs, sample, open   string
+	budgetLeft, overspent                              string
+	several, levels, level, more, sinceShort           string // of a bundle
+	report                                             string
+	colon, comma                                       string
+	sources                                            map[string]string
+	buttons                                            Buttons
+	units                                              [4]string // seconds, minutes, hours, days
 }
 
-func english() words {
-	return words{
-		burns: "budget burns %s×", over: "after %s", alertFires: "an alert fires", resolved: "Resolved",
-		again:         "Sent again at %s: nobody has acknowledged it.",
-		raised:        "Raised to %s.",
-		acknowledged:  "Acknowledged by %s.",
-		stale:         "Stale: its alerts stopped coming without saying that they are resolved. It may still fail.",
-		resolvedBy:    "Resolved at %[1]s by %[2]s.",
-		resolvedAlone: "Resolved at %s: all its alerts are.",
-		forWhom:       "For", onCall: "%s, on call", service: "Service", what: "What", slo: "SLO", promise: "Promise",
-		clusters: "Clusters", since: "Since", sinceAgo: "%[1]s, %[2]s ago",
-		objective:  "%[1]s: %[2]s%% over %[3]s",
-		standing:   "burns %[1]s, errors %[2]s, %[3]s",
-		budgetLeft: "budget left %s", overspent: "budget overspent by %s",
-		compared:    "%[1]s, last %[2]s against the same before",
-		unavailable: "%[1]s: not available (%[2]s)",
-		incomplete:  "%[1]s: incomplete (%[2]s)",
-		nothing:     "%[1]s: nothing in the last %[2]s",
-		counts:      "%[1]d lines, %[2]d before", countsAtLeast: "at least %[1]d lines, %[2]d before",
-		trace: "traceId %s", pod: "pod %s", cluster: "in %s",
-		acknowledgeOnPage: "Acknowledge on the incident's page, or: midwatch incident ack %d",
-		acknowledge:       "Acknowledge: midwatch incident ack %d",
-		incident:          "Incident", runbook: "Runbook", logs: "Logs", sample: "e.g.",
-		units: [4]string{"s", "min", "h", "d"},
+// Buttons are the texts of what a reader can press.
+type Buttons struct{ Acknowledge, Escalate, Resolve, Snooze, Open string }
+
+// Buttons returns the texts of buttons in the reader's language.
+func (p Page) Buttons() Buttons { return p.words().buttons }
+
+// Lang returns the language that a person is written to in: zh or en.
+func (c Contact) Lang() string {
+	if lang := strings.ToLower(c.Language); lang == "zh" || strings.HasPrefix(lang, "zh-") || strings.HasPrefix(lang, "zh_") {
+		return "zh"
 	}
+	return "en"
+}
+
+func (p Page) words() words {
+	if p.To.Lang() == "zh" {
+		return chinese()
+	}
+	return english()
 }
 
 // source names a source of evidence at the beginning of a sentence.
 func (w words) source(name string) string {
-	if name == "logs" || name == "" {
+	if name == "" {
 		return w.logs
 	}
-	return name
+	return cmp.Or(w.sources[name], name)
 }
 
 // span tells a length of time in its two largest units, such as "2 h 5 min".
@@ -76,8 +78,23 @@ func (w words) span(d time.Duration) string {
 	return fmt.Sprintf("%d %s", s, w.units[0])
 }
 
-// budget tells how much of the budget is left, 1 for all of it.
-func (w words) budget(left float64) string {
+// about tells a length of time that is an estimate, not more exactly than that
+// deserves, and never as longer.
+func (w words) about(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 3*day:
+		d = d.Truncate(day)
+	case d >= 3*time.Hour:
+		d = d.Truncate(time.Hour)
+	case d >= time.Minute:
+		d = d.Truncate(time.Minute)
+	}
+	return w.span(d)
+}
+
+// left tells how much of the budget is left, 1 for all of it.
+func (w words) left(left float64) string {
 	if left < 0 {
 		return fmt.Sprintf(w.overspent, Percent(-left))
 	}
