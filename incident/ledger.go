@@ -84,6 +84,9 @@ type Outbox interface {
 	// Enqueue adds pages that may be sent from due on. A page whose key is
 	// known already is ignored.
 	Enqueue(due time.Time, pages ...page.Page) error
+	// Update brings forward to due the waiting update of the same incident to
+	// the same address, or else enqueues the page.
+	Update(due time.Time, p page.Page) error
 	// DueChannels returns the channels that have a page to claim at at.
 	DueChannels(at time.Time) ([]string, error)
 	// Claim returns up to limit pages of the channel that are due, most urgent

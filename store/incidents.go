@@ -2,33 +2,81 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
-const incidentColumns = `id, key, service, slo, title, level, status, stale, since, opened_at,
-	acked_at, acked_by, resolved_at, resolved_by, round, next_page_at`
+// incidentFields are the columns of an incident but its ID.
+const incidentFields = `key, service, slo, title, level, status, stale, since, opened_at, acked_at, acked_by,
+	resolved_at, resolved_by, round, next_page_at, policy, step, cycle, muted, snoozed_until, assigned, responders,
+	reopened, merged_into, drill`
+
+const incidentColumns = "id, " + incidentFields
 
 func scanIncident(r scanner, i *alert.Incident) error {
-	var stale int
-	err := r.Scan(&i.ID, &i.Key, &i.Service, &i.SLO, &i.Title, &i.Level, &i.Status, &stale, instant{&i.Since}, instant{&i.OpenedAt},
-		instant{&i.AckedAt}, &i.AckedBy, instant{&i.ResolvedAt}, &i.ResolvedBy, &i.Round, instant{&i.NextPageAt})
-	i.Stale = stale != 0
-	return err
+	return r.Scan(&i.ID, &i.Key, &i.Service, &i.SLO, &i.Title, &i.Level, &i.Status, truth{&i.Stale}, instant{&i.Since},
+		instant{&i.OpenedAt}, instant{&i.AckedAt}, &i.AckedBy, instant{&i.ResolvedAt}, &i.ResolvedBy, &i.Round,
+		instant{&i.NextPageAt}, &i.Policy, &i.Step, &i.Cycle, &i.Muted, instant{&i.SnoozedUntil}, names{&i.Assigned},
+		names{&i.Responders}, &i.Reopened, &i.MergedInto, truth{&i.Drill})
 }
 
-// incidentValues are the columns without the ID.
+// incidentValues are the columns of incidentFields.
 func incidentValues(i alert.Incident) []any {
-	stale := 0
-	if i.Stale {
-		stale = 1
-	}
 	return []any{
-		i.Key, i.Service, i.SLO, i.Title, int64(i.Level), string(i.Status), stale, millis(i.Since), millis(i.OpenedAt),
-		millis(i.AckedAt), i.AckedBy, millis(i.ResolvedAt), i.ResolvedBy, i.Round, millis(i.NextPageAt),
+		i.Key, i.Service, i.SLO, i.Title, int64(i.Level), string(i.Status), bit(i.Stale), millis(i.Since),
+		millis(i.OpenedAt), millis(i.AckedAt), i.AckedBy, millis(i.ResolvedAt), i.ResolvedBy, i.Round,
+		millis(i.NextPageAt), i.Policy, i.Step, i.Cycle, i.Muted, millis(i.SnoozedUntil), joined(i.Assigned),
+		joined(i.Responders), i.Reopened, i.MergedInto, bit(i.Drill),
 	}
+}
+
+// places returns n question marks for values.
+func places(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
+
+// assignments returns "a = ?, b = ?" for the columns "a, b".
+func assignments(columns string) string { return strings.ReplaceAll(columns, ",", " = ?,") + " = ?" }
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// truth scans 0 or 1 into a bool.
+type truth struct{ to *bool }
+
+// Scan reads an integer; 0 is false.
+func (b truth) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("truth is a %T", v)
+	}
+	*b.to = n != 0
+	return nil
+}
+
+// names scans a list of names as joined writes it.
+type names struct{ to *[]string }
+
+// Scan decodes JSON; "" is none.
+func (n names) Scan(v any) error {
+	if v == "" {
+		return nil
+	}
+	return document{n.to}.Scan(v)
+}
+
+// joined returns names as JSON, "" for none.
+func joined(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	text, _ := asJSON(names) // strings always are
+	return text
 }
 
 // Incident returns the incident with its alerts, and whether there is one.
@@ -106,9 +154,8 @@ func (t *Tx) DueIncidents(at time.Time, limit int) ([]alert.Incident, error) {
 
 // AddIncident keeps a new incident, without its alerts, and returns its ID.
 func (t *Tx) AddIncident(inc alert.Incident) (int64, error) {
-	id, _, err := first(t, scanID, `INSERT INTO incidents (key, service, slo, title, level, status, stale, since, opened_at,
-		acked_at, acked_by, resolved_at, resolved_by, round, next_page_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, incidentValues(inc)...)
+	values := incidentValues(inc)
+	id, _, err := first(t, scanID, "INSERT INTO incidents ("+incidentFields+") VALUES ("+places(len(values))+") RETURNING id", values...)
 	if err != nil {
 		return 0, fmt.Errorf("add incident %q: %w", inc.Key, err)
 	}
@@ -117,9 +164,7 @@ func (t *Tx) AddIncident(inc alert.Incident) (int64, error) {
 
 // SaveIncident keeps all of the incident but its alerts.
 func (t *Tx) SaveIncident(inc alert.Incident) error {
-	err := t.exec(`UPDATE incidents SET key = ?, service = ?, slo = ?, title = ?, level = ?, status = ?, stale = ?, since = ?, opened_at = ?,
-		acked_at = ?, acked_by = ?, resolved_at = ?, resolved_by = ?, round = ?, next_page_at = ? WHERE id = ?`,
-		append(incidentValues(inc), inc.ID)...)
+	err := t.exec("UPDATE incidents SET "+assignments(incidentFields)+" WHERE id = ?", append(incidentValues(inc), inc.ID)...)
 	if err != nil {
 		return fmt.Errorf("save incident %d: %w", inc.ID, err)
 	}

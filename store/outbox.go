@@ -24,6 +24,20 @@ func (t *Tx) Enqueue(due time.Time, pages ...page.Page) error {
 	return nil
 }
 
+// Update brings forward to due the waiting update of the same incident to the
+// same address, or else enqueues the page.
+func (t *Tx) Update(due time.Time, p page.Page) error {
+	waiting, ok, err := first(t, scanID, `SELECT id FROM pages WHERE incident_id = ? AND state = 'queued' AND leased_until = 0
+		AND kind = 'updated' AND channel = ? AND address = ? LIMIT 1`, p.Incident.ID, p.To.Channel, p.To.Address)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return t.Enqueue(due, p)
+	}
+	return t.exec("UPDATE pages SET due_at = ? WHERE id = ? AND due_at > ?", millis(due), waiting, millis(due))
+}
+
 // DueChannels returns the channels that have a page to claim at at.
 func (t *Tx) DueChannels(at time.Time) ([]string, error) {
 	return collect(t, scanString, `SELECT DISTINCT channel FROM pages
