@@ -92,24 +92,6 @@ func (t *Tx) Incident(id int64) (alert.Incident, bool, error) {
 	return found[0], true, nil
 }
 
-// withAlerts adds their alerts to the incidents, in the order they came.
-func (t *Tx) withAlerts(incidents []alert.Incident) ([]alert.Incident, error) {
-	at := make(map[int64]int, len(incidents))
-	ids := make([]int64, len(incidents))
-	for i, inc := range incidents {
-		at[inc.ID], ids[i] = i, inc.ID
-	}
-	alerts, err := among(ids, "SELECT "+alertColumns+" FROM alerts WHERE incident_id IN (%s) ORDER BY id",
-		func(query string, values []any) ([]alert.Alert, error) {
-			return collect(t, scanAlert, query, values...)
-		})
-	for _, a := range alerts {
-		inc := &incidents[at[a.IncidentID]]
-		inc.Alerts = append(inc.Alerts, a)
-	}
-	return incidents, err
-}
-
 // ListIncidents returns up to limit incidents with their alerts, newest
 // first; without all, only those that are not resolved.
 func (t *Tx) ListIncidents(all bool, limit int) ([]alert.Incident, error) {
