@@ -6,21 +6,15 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 
-	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // ErrInUse is a database that another process, or this one, has open.
 var ErrInUse = errors.New("another midwatch has the database open")
@@ -38,7 +32,7 @@ type SQLite struct {
 	read  *sql.DB
 
 	writer *writer
-	idle   chan *session // readers that nobody uses
+	idle   chan *liteSession // readers that nobody uses
 	once   sync.Once
 	closed error
 }
@@ -55,7 +49,7 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 }
 
 func openSQLite(ctx context.Context, path string) (_ *SQLite, err error) {
-	s := &SQLite{idle: make(chan *session, readers)}
+	s := &SQLite{idle: make(chan *liteSession, readers)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.closeFiles())
@@ -74,7 +68,7 @@ func openSQLite(ctx context.Context, path string) (_ *SQLite, err error) {
 		return nil, err
 	}
 	s.write.SetMaxOpenConns(1)
-	if err = migrate(ctx, s.write); err != nil {
+	if err = migrate(ctx, s.write, sqlite); err != nil {
 		return nil, err
 	}
 	if _, err = s.write.ExecContext(ctx, "UPDATE pages SET leased_until = 0 WHERE leased_until > 0"); err != nil {
@@ -89,17 +83,17 @@ func (s *SQLite) connect(ctx context.Context, path string) (err error) {
 		return err
 	}
 	for range readers {
-		r, err := newSession(ctx, s.read, "BEGIN")
+		r, err := newLiteSession(ctx, s.read, "BEGIN")
 		if err != nil {
 			return err
 		}
 		s.idle <- r
 	}
-	w, err := newSession(ctx, s.write, "BEGIN IMMEDIATE")
+	w, err := newLiteSession(ctx, s.write, "BEGIN IMMEDIATE")
 	if err != nil {
 		return err
 	}
-	s.writer = startWriter(ctx, w)
+	s.writer = startWriter(ctx, w, liteTx)
 	return nil
 }
 
@@ -133,20 +127,7 @@ func private(path string) error {
 	return f.Close()
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
-}
+func liteTx(ctx context.Context, s session) *Tx { return &Tx{ctx: ctx, s: s, dialect: sqlite} }
 
 // Update runs f in a transaction and returns once it is committed and synced.
 // On an error, f's own or another, f has had no effect. f runs beside nothing
@@ -155,9 +136,12 @@ func (s *SQLite) Update(ctx context.Context, f func(*Tx) error) error {
 	return s.writer.do(ctx, f)
 }
 
+// Claim is Update: in one process nothing is claimed beside an update.
+func (s *SQLite) Claim(ctx context.Context, f func(*Tx) error) error { return s.Update(ctx, f) }
+
 // View runs f on one consistent state of the store, which f cannot change.
 func (s *SQLite) View(ctx context.Context, f func(*Tx) error) error {
-	var r *session
+	var r *liteSession
 	select {
 	case <-ctx.Done():
 		return fmt.Errorf("read from store: %w", ctx.Err())
@@ -173,7 +157,7 @@ func (s *SQLite) View(ctx context.Context, f func(*Tx) error) error {
 	if err := r.begin(whole); err != nil {
 		return fmt.Errorf("read from store: %w", err)
 	}
-	err := f(&Tx{ctx: ctx, s: r})
+	err := f(liteTx(ctx, r))
 	return errors.Join(err, r.rollback(whole))
 }
 

@@ -7,29 +7,34 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Tx is the store within one transaction. It lives no longer than the
 // function that it was passed to.
 type Tx struct {
-	ctx context.Context
-	s   *session
+	ctx     context.Context
+	s       session
+	dialect dialect
+	replica string // whose process this is, where several share a database; else ""
 }
 
-func (t *Tx) exec(query string, args ...any) error { return t.s.exec(t.ctx, query, args...) }
+// exec runs a statement. Its error may come as late as that of a later
+// statement of the transaction, which then has no effect at all.
+func (t *Tx) exec(query string, args ...any) error {
+	clean(args)
+	return t.s.exec(t.ctx, query, args)
+}
 
 // scanner is a row, or one of several.
 type scanner interface{ Scan(dest ...any) error }
 
 // collect returns what scan reads from each row of the query's answer.
 func collect[T any](t *Tx, scan func(scanner, *T) error, query string, args ...any) ([]T, error) {
-	st, err := t.s.prepare(t.ctx, query)
+	clean(args)
+	rows, err := t.s.query(t.ctx, query, args)
 	if err != nil {
 		return nil, err
-	}
-	rows, err := st.QueryContext(t.ctx, args...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", verb(query), err)
 	}
 	defer rows.Close()
 	var all []T
@@ -79,6 +84,15 @@ func among[K, T any](values []K, query string, run func(query string, values []a
 		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// clean makes texts what both databases keep: valid UTF-8 without NUL.
+func clean(args []any) {
+	for i, a := range args {
+		if s, ok := a.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+			args[i] = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+		}
+	}
 }
 
 func millis(t time.Time) int64 {

@@ -13,7 +13,8 @@ const maxBatch = 256
 // writer runs updates one after another, in transactions that it syncs once
 // for all updates that were waiting.
 type writer struct {
-	session *session
+	session session
+	tx      func(context.Context, session) *Tx
 	ctx     context.Context // of the statements: a caller that leaves must not break the others' transaction
 	queue   chan *update
 	done    chan struct{} // closed when the last update is answered
@@ -29,8 +30,8 @@ type update struct {
 	answer chan error
 }
 
-func startWriter(ctx context.Context, s *session) *writer {
-	w := &writer{session: s, ctx: context.WithoutCancel(ctx), queue: make(chan *update, maxBatch), done: make(chan struct{})}
+func startWriter(ctx context.Context, s session, tx func(context.Context, session) *Tx) *writer {
+	w := &writer{session: s, tx: tx, ctx: context.WithoutCancel(ctx), queue: make(chan *update, maxBatch), done: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -110,6 +111,12 @@ func (w *writer) commit(batch []*update) (err error) {
 			err = errors.Join(err, w.session.rollback(w.ctx))
 		}
 	}()
+	if len(batch) == 1 { // the transaction is its own
+		if err := w.run1(batch[0]); err != nil {
+			return err
+		}
+		return w.session.commit(w.ctx)
+	}
 	for _, u := range batch {
 		if err := w.apply(u); err != nil {
 			return err
@@ -118,17 +125,34 @@ func (w *writer) commit(batch []*update) (err error) {
 	return w.session.commit(w.ctx)
 }
 
+// errUndone ends a transaction whose only update has failed.
+var errUndone = errors.New("update undone")
+
+func (w *writer) run1(u *update) error {
+	if u.err = u.ctx.Err(); u.err == nil {
+		u.err = u.f(w.tx(w.ctx, w.session))
+	}
+	if u.err != nil {
+		return errUndone
+	}
+	return nil
+}
+
 func (w *writer) apply(u *update) error {
 	if u.err = u.ctx.Err(); u.err != nil {
 		return nil
 	}
-	if err := w.session.exec(w.ctx, "SAVEPOINT op"); err != nil {
+	if err := w.session.savepoint(w.ctx); err != nil {
 		return err
 	}
-	if u.err = u.f(&Tx{ctx: w.ctx, s: w.session}); u.err != nil {
-		if err := w.session.exec(w.ctx, "ROLLBACK TO op"); err != nil {
+	if u.err = u.f(w.tx(w.ctx, w.session)); u.err == nil {
+		u.err = w.session.flush(w.ctx)
+	}
+	if u.err != nil {
+		if err := w.session.undo(w.ctx); err != nil {
 			return errors.Join(u.err, err)
 		}
+		return nil
 	}
-	return w.session.exec(w.ctx, "RELEASE op")
+	return w.session.release(w.ctx)
 }
