@@ -15,9 +15,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/prometheus/common/model"
-
-	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/notifiers"
 	"github.com/midwatch-slo/midwatch/page"
 )
@@ -34,48 +31,40 @@ const (
 	Half    Trouble = "half"    // half of an answer, then nothing
 )
 
-// Delivery is what reached the person.
-type Delivery struct{ To, Text string }
+// Reply is an answer of the provider, and what a notifier makes of it.
+type Reply struct {
+	Name      string
+	Answer    func()        // lets the next send be answered so
+	Temporary bool          // of the page.SendError
+	Code      string        // of the page.SendError
+	After     time.Duration // the least that its RetryAfter is
+}
+
+// Delivery is what reached the person. Where the provider shows a message
+// anew, its Delivery is as it reads now.
+type Delivery struct {
+	To, Text string
+	Raw      string // as it was sent, where that is not the text
+}
 
 // Provider is a stand-in and a notifier that sends to it.
 type Provider struct {
 	Notifier  notifiers.Notifier
 	Channel   string
 	Address   string // of somebody whom the provider knows
+	Machine   bool   // reads it: each incident of a bundle is a message, and each update
 	Anybody   bool   // a page without an address is the channel's own
 	Limit     int    // bytes of a text that the provider takes; 0 is any number
 	Secrets   []string
-	Delivered func() []Delivery
-	Trouble   func(Trouble) // of the next send
-	Close     func()        // the provider goes away: nobody listens
+	Markup    []string          // what the provider would show as more than text, or act on, if it were sent as it stands
+	Replies   []Reply           // the table of what is tried again
+	Delivered func() []Delivery // oldest first; what answers in a thread is one too
+	Trouble   func(Trouble)     // of the next send
+	Close     func()            // the provider goes away: nobody listens
 }
 
 // Open returns a fresh provider; the notifier logs to logger.
 type Open func(t *testing.T, logger *slog.Logger) Provider
-
-// Page returns a page to the provider's person, whose words are all of the
-// size that makes it long.
-func (p Provider) Page(key string, long bool) page.Page {
-	at := time.Date(2026, 11, 21, 19, 2, 31, 0, time.UTC)
-	pg := page.Page{
-		Key: key, Kind: page.Opened, At: at, Link: "https://midwatch.example.com/incidents/12",
-		To: page.Contact{User: "li.wei", FullName: "李伟", Channel: p.Channel, Address: p.Address, Timezone: "Asia/Shanghai"},
-		Incident: alert.Incident{
-			ID: 12, Service: "payment-service", SLO: "payment-availability", Title: "error budget burns",
-			Level: alert.P1, Status: alert.Open, Since: at.Add(-time.Minute),
-			Alerts: []alert.Alert{{Labels: model.LabelSet{"cluster": "hangzhou"}}},
-		},
-		SLO: page.SLO{Description: "A promise (" + key + ").", Objective: "99.95", Window: "30d", Standings: []page.Standing{{Cluster: "hangzhou", BurnRate: 23, ErrorRatio: 0.0117, BudgetLeft: 0.61}}},
-	}
-	if long {
-		lines := []page.LogPattern{}
-		for range 3 {
-			lines = append(lines, page.LogPattern{Template: strings.Repeat("连接池耗尽", 100), Sample: strings.Repeat("数据库超时", 100), Count: 412, Before: 3})
-		}
-		pg.Evidence = []page.Evidence{{Source: "logs", Window: time.Hour, Patterns: lines}}
-	}
-	return pg
-}
 
 // send sends a page and leaves the reference to it.
 func (p Provider) send(ctx context.Context, pg page.Page) error {
@@ -98,6 +87,15 @@ func Run(t *testing.T, open Open) {
 	t.Run("cancelling ends a send", func(t *testing.T) { run(t, open, cancelledMidway) })
 	t.Run("half an answer is temporary", func(t *testing.T) { run(t, open, half) })
 	t.Run("many at once all arrive", func(t *testing.T) { run(t, open, concurrent) })
+	t.Run("every answer means what the table says", func(t *testing.T) { run(t, open, replies) })
+	for _, kind := range kinds() {
+		t.Run("a page arrives: "+string(kind), func(t *testing.T) { run(t, open, func(t *testing.T, p Provider) { kindArrives(t, p, kind) }) })
+	}
+	t.Run("a page is in the reader's language", func(t *testing.T) { run(t, open, chinese) })
+	t.Run("a drill says so first", func(t *testing.T) { run(t, open, drill) })
+	t.Run("a bundle names the P1s first, and fits", func(t *testing.T) { run(t, open, bundle) })
+	t.Run("hostile text does nothing", func(t *testing.T) { run(t, open, harmless) })
+	t.Run("a message is brought up to date", func(t *testing.T) { run(t, open, edits) })
 }
 
 // run tries one part and looks for secrets in all that was logged.
@@ -255,6 +253,17 @@ func half(t *testing.T, p Provider) {
 	}
 	if err := p.send(t.Context(), p.Page("half", false)); err != nil {
 		t.Errorf("the same page later: %v", err)
+	}
+}
+
+func replies(t *testing.T, p Provider) {
+	for _, r := range p.Replies {
+		pg := p.Page(r.Name, false)
+		r.Answer()
+		se := failed(t, p, p.send(t.Context(), pg))
+		if se.Temporary != r.Temporary || se.Code != r.Code || se.RetryAfter < r.After {
+			t.Errorf("%s: got %+v, want %+v", r.Name, se, r)
+		}
 	}
 }
 
