@@ -1,93 +1,132 @@
 package silence
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/robfig/cron/v3"
 )
 
+// Bounds of a recurrence.
+const (
+	MinDuration = time.Minute
+	MaxDuration = 31 * 24 * time.Hour
+	maxCron     = 256 // bytes
+	maxTimezone = 64  // bytes
+)
+
 // Recurrence is when, between its start and its end, a silence silences:
-// from each time of a cron specification on, for a while.
+// from each time of a cron specification on, for a while. Compile makes it
+// quick to ask.
 type Recurrence struct {
-	Cron     string        `json:"cron"`     // five fields: minute, hour, day of month, month, weekday
-	Duration time.Duration `json:"duration"` // of each span; a minute to 31 days
-	Timezone string        `json:"timezone"` // IANA name; "" is UTC
+	Cron     string        // five fields: minute, hour, day of month, month, weekday
+	Duration time.Duration // of each span; a minute to 31 days, not shortened by a change of the clock
+	Timezone string        // IANA name; "" is UTC
+
+	compiled *spans
+}
+
+// recurrenceJSON is a recurrence in JSON, with a duration as people write it.
+type recurrenceJSON struct {
+	Cron     string `json:"cron"`
+	Duration string `json:"duration"` // such as 2h or 1d12h
+	Timezone string `json:"timezone,omitempty"`
+}
+
+// MarshalJSON writes the duration as Prometheus does: 2h, 1d12h.
+func (r Recurrence) MarshalJSON() ([]byte, error) {
+	return json.Marshal(recurrenceJSON{r.Cron, model.Duration(r.Duration).String(), r.Timezone})
+}
+
+// UnmarshalJSON reads a recurrence and compiles it. One that is not valid is
+// read all the same: Validate says what is wrong with it.
+func (r *Recurrence) UnmarshalJSON(b []byte) error {
+	var j recurrenceJSON
+	if err := unmarshalStrict(b, &j); err != nil {
+		return err
+	}
+	d, err := model.ParseDuration(j.Duration)
+	if err != nil {
+		return fmt.Errorf("the duration %q is none, such as 2h or 30m", shorten(j.Duration))
+	}
+	*r = Recurrence{Cron: j.Cron, Duration: time.Duration(d), Timezone: j.Timezone}
+	r.compiled, _ = r.compile() // an error is Validate's to tell
+	return nil
 }
 
 // Validate says what is wrong with a recurrence.
 func (r Recurrence) Validate() error {
-	if r.Duration < time.Minute || r.Duration > 31*24*time.Hour {
-		return fmt.Errorf("each span takes %s: from a minute to 31 days are allowed", r.Duration)
-	}
-	if _, _, err := r.parse(); err != nil {
-		return err
-	}
-	return nil
+	_, err := r.compile()
+	return err
 }
 
-func (r Recurrence) parse() (*cron.SpecSchedule, *time.Location, error) {
-	loc, err := time.LoadLocation(r.Timezone)
-	if err != nil || r.Timezone == "Local" {
-		return nil, nil, fmt.Errorf("time zone %q is unknown", r.Timezone)
+// Compile reads the specification once, so that asking a silence of it reads
+// it no more. Its error is that of Validate.
+func (r *Recurrence) Compile() (err error) {
+	r.compiled, err = r.compile()
+	return err
+}
+
+func (r Recurrence) compile() (*spans, error) {
+	if r.Duration < MinDuration || r.Duration > MaxDuration {
+		return nil, fmt.Errorf("each span takes %s: from a minute to 31 days are allowed", r.Duration)
 	}
-	if strings.HasPrefix(r.Cron, "TZ=") || strings.HasPrefix(r.Cron, "CRON_TZ=") || strings.HasPrefix(r.Cron, "@every") {
-		return nil, nil, errors.New("the recurrence must be five fields of cron: minute, hour, day of month, month, weekday")
-	}
-	parsed, err := cron.ParseStandard(r.Cron)
+	loc, err := location(r.Timezone)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the recurrence is no cron specification: %w", err)
+		return nil, err
+	}
+	spec, err := parseCron(r.Cron)
+	if err != nil {
+		return nil, err
+	}
+	return &spans{spec: spec, duration: r.Duration, loc: loc}, nil
+}
+
+func location(name string) (*time.Location, error) {
+	if len(name) > maxTimezone || name == "Local" {
+		return nil, fmt.Errorf("time zone %q is unknown", shorten(name))
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q is unknown", shorten(name))
+	}
+	return loc, nil
+}
+
+// parseCron reads five fields. The specification's own zone is UTC: it is
+// asked of readings of a clock, never of instants.
+func parseCron(text string) (*cron.SpecSchedule, error) {
+	if len(text) > maxCron || len(strings.Fields(text)) != 5 || strings.Contains(text, "TZ=") || strings.HasPrefix(text, "@") {
+		return nil, errors.New("the recurrence must be five fields of cron: minute, hour, day of month, month, weekday")
+	}
+	parsed, err := cron.ParseStandard(text)
+	if err != nil {
+		return nil, fmt.Errorf("the recurrence is no cron specification: %w", err)
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
-		return nil, nil, errors.New("the recurrence is no cron specification of days and times")
+		return nil, errors.New("the recurrence is no cron specification of days and times")
 	}
 	spec.Location = time.UTC
-	return spec, loc, nil
+	if following(spec, time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("the recurrence %q never comes", shorten(text))
+	}
+	return spec, nil
 }
 
-// covers tells whether an instant is in a span, and when that span ends;
-// spans that overlap are one. Times of day are readings of the zone's clock:
-// a reading that daylight saving skips begins when the clock has jumped.
+// covers tells whether an instant is in a span, and until when it surely
+// lasts; see spans.cover. A recurrence that is not valid covers nothing.
 func (r Recurrence) covers(at time.Time) (until time.Time, ok bool) {
-	spec, loc, err := r.parse()
-	if err != nil {
-		return time.Time{}, false
-	}
-	// Readings are compared as if they were UTC, a day further back than the
-	// span is long: no change of a clock is larger.
-	reading := asRead(at.Add(-r.Duration-24*time.Hour), loc)
-	for range maxSpans {
-		reading = spec.Next(reading)
-		if reading.IsZero() {
-			break
-		}
-		begin := time.Date(reading.Year(), reading.Month(), reading.Day(), reading.Hour(), reading.Minute(), 0, 0, loc)
-		limit := at
-		if ok {
-			limit = until
-		}
-		if begin.After(limit) {
-			if reading.Sub(asRead(limit, loc)) > 24*time.Hour || !begin.Before(limit.Add(24*time.Hour)) {
-				break
-			}
-			continue
-		}
-		if end := begin.Add(r.Duration); end.After(at) && (!ok || end.After(until)) {
-			until, ok = end, true
+	s := r.compiled
+	if s == nil {
+		var err error
+		if s, err = r.compile(); err != nil {
+			return time.Time{}, false
 		}
 	}
-	return until, ok
-}
-
-// maxSpans bounds how many spans are looked at: a span may begin each minute
-// and last 31 days, and then it never ends.
-const maxSpans = 60 * 24 * 40
-
-// asRead returns what the zone's clock shows at an instant, as a time in UTC.
-func asRead(at time.Time, loc *time.Location) time.Time {
-	l := at.In(loc)
-	return time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), l.Second(), 0, time.UTC)
+	return s.cover(at)
 }

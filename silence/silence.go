@@ -1,13 +1,12 @@
 // Package silence says when nobody is to be paged for an alert: silences that
-// people make, once or recurring. It is pure: it keeps nothing and reads no
-// clock.
+// people make, once or recurring, and how they are written. It is pure: it
+// keeps nothing and reads no clock.
 package silence
 
 import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
@@ -16,23 +15,25 @@ import (
 // Bounds of a silence.
 const (
 	MaxMatchers = 64
+	MaxMatcher  = 4 << 10 // bytes, of one as text
 	MaxComment  = 4 << 10 // bytes
 	MaxCreator  = 200     // bytes
 	MaxSpan     = 10 * 365 * 24 * time.Hour
+	maxLabels   = 64
 )
 
 // Silence keeps alerts that its matchers all match from paging, from StartsAt
-// up to, not with, EndsAt.
+// up to, not with, EndsAt. In JSON its matchers are texts.
 type Silence struct {
-	ID         string            `json:"id"` // a UUID
-	Matchers   labels.Matchers   `json:"-"`
-	StartsAt   time.Time         `json:"starts_at"`
-	EndsAt     time.Time         `json:"ends_at"`
-	Recurrence *Recurrence       `json:"recurrence,omitempty"` // nil: all of the time between
-	CreatedBy  string            `json:"created_by"`
-	Comment    string            `json:"comment"`
-	UpdatedAt  time.Time         `json:"updated_at"`
-	Labels     map[string]string `json:"annotations,omitempty"` // kept for whoever sent them
+	ID         string // a UUID
+	Matchers   labels.Matchers
+	StartsAt   time.Time
+	EndsAt     time.Time
+	Recurrence *Recurrence // nil: all of the time between
+	CreatedBy  string
+	Comment    string
+	UpdatedAt  time.Time
+	Labels     map[string]string // kept for whoever sent them
 }
 
 // State is where a silence is in its life, in Alertmanager's words.
@@ -61,7 +62,7 @@ func (s Silence) State(at time.Time) State {
 func (s Silence) Matches(of model.LabelSet) bool { return s.Matchers.Matches(of) }
 
 // Covers tells whether an instant is one in which it silences, and until when
-// at the latest.
+// it surely does: its end, or the end of the span of its recurrence.
 func (s Silence) Covers(at time.Time) (until time.Time, ok bool) {
 	switch {
 	case s.State(at) != Active:
@@ -74,6 +75,26 @@ func (s Silence) Covers(at time.Time) (until time.Time, ok bool) {
 		until = s.EndsAt
 	}
 	return until, ok
+}
+
+// Next returns when it begins to silence the next time after an instant; ok
+// is false when it never does.
+func (s Silence) Next(at time.Time) (from time.Time, ok bool) {
+	if s.Recurrence == nil {
+		return s.StartsAt, s.StartsAt.After(at)
+	}
+	if s.StartsAt.After(at) {
+		if _, ok := s.Covers(s.StartsAt); ok {
+			return s.StartsAt, true
+		}
+		at = s.StartsAt
+	}
+	spans, err := s.Recurrence.compile()
+	if err != nil {
+		return time.Time{}, false
+	}
+	from, ok = spans.next(at)
+	return from, ok && from.Before(s.EndsAt)
 }
 
 // Validate says what is wrong with a silence, as Alertmanager does.
@@ -89,20 +110,31 @@ func (s Silence) Validate() error {
 		return errors.New("its end must be after its start")
 	case s.EndsAt.Sub(s.StartsAt) > MaxSpan:
 		return errors.New("it is longer than ten years")
-	case s.CreatedBy == "" || len(s.CreatedBy) > MaxCreator || !utf8.ValidString(s.CreatedBy):
+	case s.CreatedBy == "" || len(s.CreatedBy) > MaxCreator || !storable(s.CreatedBy):
 		return fmt.Errorf("who made it must be named, in at most %d bytes of UTF-8", MaxCreator)
-	case len(s.Comment) > MaxComment || !utf8.ValidString(s.Comment):
+	case len(s.Comment) > MaxComment || !storable(s.Comment):
 		return fmt.Errorf("the comment must be UTF-8 of at most %d bytes", MaxComment)
 	}
-	all := true
-	for _, m := range s.Matchers {
-		all = all && m.Matches("")
+	if err := validateMatchers(s.Matchers); err != nil {
+		return err
 	}
-	if all {
-		return errors.New("at least one matcher must not match the empty string, or it silences everything")
+	if err := validateLabels(s.Labels); err != nil {
+		return err
 	}
 	if s.Recurrence != nil {
 		return s.Recurrence.Validate()
+	}
+	return nil
+}
+
+func validateLabels(set map[string]string) error {
+	if len(set) > maxLabels {
+		return fmt.Errorf("%d annotations, %d are allowed", len(set), maxLabels)
+	}
+	for name, value := range set {
+		if len(name) > MaxMatcher || len(value) > MaxMatcher || !storable(name) || !storable(value) {
+			return fmt.Errorf("the annotation %q must be UTF-8 of at most %d bytes", shorten(name), MaxMatcher)
+		}
 	}
 	return nil
 }
