@@ -3,6 +3,7 @@ package silence
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,11 +100,11 @@ func (m minutes) check(t *testing.T, r Recurrence) {
 	}
 	s := Silence{StartsAt: m.from.AddDate(-1, 0, 0), EndsAt: m.from.AddDate(1, 0, 0), Recurrence: &r}
 	end := len(m.silent) // first minute that is not silent, from the one looked at on
-	for i := len(m.silent) - 1; i >= 0; i-- {
+	for i, silent := range slices.Backward(m.silent) {
 		at := m.from.Add(time.Duration(i) * time.Minute)
 		until, ok := s.Covers(at)
-		if ok != m.silent[i] {
-			t.Fatalf("%q for %s in %s: silent at %s: %t, want %t", r.Cron, r.Duration, r.Timezone, at, ok, m.silent[i])
+		if ok != silent {
+			t.Fatalf("%q for %s in %s: silent at %s: %t, want %t", r.Cron, r.Duration, r.Timezone, at, ok, silent)
 		}
 		if !ok {
 			end = i
