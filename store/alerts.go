@@ -50,10 +50,8 @@ func (t *Tx) AddAlerts(alerts []*alert.Alert) error {
 		if err := t.outdate(part, texts); err != nil {
 			return err
 		}
-		for i, a := range part {
-			if err := t.addAlert(a, texts[i]); err != nil {
-				return fmt.Errorf("add alert %s: %w", a.Labels, err)
-			}
+		if err := t.insertAlerts(part, texts); err != nil {
+			return fmt.Errorf("add alerts: %w", err)
 		}
 	}
 	return nil
@@ -88,16 +86,23 @@ func (t *Tx) outdate(alerts []*alert.Alert, texts []string) error {
 	return err
 }
 
-func (t *Tx) addAlert(a *alert.Alert, labels string) error {
-	annotations, err := asJSON(a.Annotations)
-	if err != nil {
-		return err
+func (t *Tx) insertAlerts(alerts []*alert.Alert, labels []string) error {
+	rows := make([][]any, len(alerts))
+	for i, a := range alerts {
+		annotations, err := asJSON(a.Annotations)
+		if err != nil {
+			return err
+		}
+		rows[i] = []any{
+			a.IncidentID, signed(a.Fingerprint()), 1, labels[i], annotations, a.GeneratorURL, string(a.State),
+			millis(a.StartsAt), millis(a.EndsAt), millis(a.UpdatedAt),
+		}
 	}
-	a.ID, _, err = first(t, scanID, `INSERT INTO alerts
-		(incident_id, fingerprint, latest, labels, annotations, generator_url, state, starts_at, ends_at, updated_at)
-		VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-		a.IncidentID, signed(a.Fingerprint()), labels, annotations, a.GeneratorURL, string(a.State),
-		millis(a.StartsAt), millis(a.EndsAt), millis(a.UpdatedAt))
+	ids, err := t.insertManyIDs("alerts",
+		"incident_id, fingerprint, latest, labels, annotations, generator_url, state, starts_at, ends_at, updated_at", rows)
+	for i, id := range ids {
+		alerts[i].ID = id
+	}
 	return err
 }
 

@@ -76,7 +76,7 @@ func (t *Tx) beat() error {
 // freeOrphans makes pages due again that a replica had claimed which is no
 // more.
 func (t *Tx) freeOrphans() error {
-	return t.exec(`UPDATE pages SET leased_until = 0, leased_by = '', due_at = LEAST(due_at, `+serverTime+`) WHERE id IN (
+	return t.exec(`UPDATE pages SET leased_until = 0, leased_by = '', due_at = LEAST(due_at, ` + serverTime + `) WHERE id IN (
 		SELECT id FROM pages WHERE state = 'queued' AND leased_until > 0 AND leased_by <> '' AND leased_by NOT IN (SELECT id FROM replicas)
 		ORDER BY id` + t.forUpdateSkipLocked() + `)`)
 }
