@@ -43,9 +43,9 @@ func meant(at time.Time) time.Time {
 }
 
 // ReadJSON reads a body that must be JSON, of at most limit bytes, UTF-8 and
-// not nested deeper than alerts are. It does not parse it. The error is
-// ErrTooLarge, ErrMalformed or that of reading (wrapped).
-func ReadJSON(r io.Reader, limit int64) ([]byte, error) {
+// nested at most deepest deep. It does not parse it. The error is ErrTooLarge,
+// ErrMalformed or that of reading (wrapped).
+func ReadJSON(r io.Reader, limit int64, deepest int) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	switch {
 	case err != nil:
@@ -54,8 +54,8 @@ func ReadJSON(r io.Reader, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("read body: more than %d bytes: %w", limit, ErrTooLarge)
 	case !utf8.Valid(body):
 		return nil, fmt.Errorf("read body: not in UTF-8: %w", ErrMalformed)
-	case depth(body) > maxDepth:
-		return nil, fmt.Errorf("read body: nested deeper than %d: %w", maxDepth, ErrMalformed)
+	case depth(body) > deepest:
+		return nil, fmt.Errorf("read body: nested deeper than %d: %w", deepest, ErrMalformed)
 	}
 	return body, nil
 }

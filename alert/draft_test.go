@@ -35,7 +35,7 @@ func TestReadJSON(t *testing.T) {
 		"{\"a\": \"\xff\"}":      ErrMalformed,
 		strings.Repeat("[", 17):  ErrMalformed,
 	} {
-		if _, err := ReadJSON(strings.NewReader(body), 100); !errors.Is(err, want) {
+		if _, err := ReadJSON(strings.NewReader(body), 100, 16); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", body, err, want)
 		}
 	}
