@@ -71,7 +71,7 @@ func TestContract(t *testing.T) {
 	notifytest.Run(t, func(t *testing.T, logger *slog.Logger) notifytest.Provider {
 		r := newRig(t, func(c *Config) { c.Logger = logger })
 		return notifytest.Provider{
-			Notifier: r, Channel: "webhook", Address: "duty-phone", Anybody: true, Secrets: []string{signing, token, bearer, "b3arer"},
+			Notifier: r, Channel: "webhook", Address: "duty-phone", Anybody: true, Machine: true, Secrets: []string{signing, token, bearer, "b3arer"},
 			Delivered: func() (got []notifytest.Delivery) {
 				for _, c := range r.receiver.Calls() {
 					got = append(got, notifytest.Delivery{To: c.Message.Midwatch.To.Address, Text: c.Message.Midwatch.Text})
