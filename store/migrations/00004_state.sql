@@ -30,12 +30,6 @@ CREATE TABLE jobs (
     at   BIGINT NOT NULL
 );
 
-CREATE TABLE drills (
-    incident_id BIGINT PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE,
-    actor       TEXT   NOT NULL,
-    at          BIGINT NOT NULL
-);
-
 -- Processes that share the database, by when each last showed that it lives.
 CREATE TABLE replicas (
     id         TEXT   PRIMARY KEY,
@@ -46,13 +40,16 @@ ALTER TABLE pages ADD COLUMN leased_by TEXT NOT NULL DEFAULT '';
 CREATE INDEX pages_leased ON pages (leased_until) WHERE state = 'queued' AND leased_until > 0;
 
 CREATE INDEX incidents_closed ON incidents (resolved_at) WHERE status = 'resolved';
+CREATE INDEX incidents_opened ON incidents (opened_at);
+CREATE INDEX pages_sent ON pages (settled_at) WHERE state = 'sent';
 
 -- +goose Down
+DROP INDEX pages_sent;
+DROP INDEX incidents_opened;
 DROP INDEX incidents_closed;
 DROP INDEX pages_leased;
 ALTER TABLE pages DROP COLUMN leased_by;
 DROP TABLE replicas;
-DROP TABLE drills;
 DROP TABLE jobs;
 DROP TABLE overrides;
 DROP TABLE audit;
