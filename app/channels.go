@@ -14,6 +14,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/notifiers"
 	"github.com/midwatch-slo/midwatch/notifiers/email"
+	"github.com/midwatch-slo/midwatch/notifiers/webhook"
 	"github.com/midwatch-slo/midwatch/notifiers/wecom"
 )
 
@@ -47,6 +48,11 @@ func kindOf(name string) (k kind, ok bool) {
 			c.Name, c.Logger = o.name, o.logger
 			return wecom.New(*c)
 		}), true
+	case "webhook":
+		return of(func(c *webhook.Config, o opening) (notifiers.Notifier, error) {
+			c.Name, c.Logger = o.name, o.logger
+			return webhook.New(*c)
+		}), true
 	case "email":
 		return of(func(c *email.Config, o opening) (notifiers.Notifier, error) {
 			c.Name, c.Logger = o.name, o.logger
@@ -58,7 +64,7 @@ func kindOf(name string) (k kind, ok bool) {
 
 // kindNames are the kinds that there are.
 func kindNames() []string {
-	return []string{"wecom", "email"}
+	return []string{"wecom", "email", "webhook"}
 }
 
 func of[C any](open func(*C, opening) (notifiers.Notifier, error)) kind {
