@@ -73,10 +73,14 @@ func (t *Tx) beat() error {
 	return t.freeOrphans()
 }
 
+// freeing makes claimed pages due: since they are caused, not since now, for
+// nobody's clock is asked.
+const freeing = "UPDATE pages SET leased_until = 0, leased_by = '', due_at = at WHERE "
+
 // freeOrphans makes pages due again that a replica had claimed which is no
 // more.
 func (t *Tx) freeOrphans() error {
-	return t.exec(`UPDATE pages SET leased_until = 0, leased_by = '', due_at = LEAST(due_at, ` + serverTime + `) WHERE id IN (
+	return t.exec(freeing + `id IN (
 		SELECT id FROM pages WHERE state = 'queued' AND leased_until > 0 AND leased_by <> '' AND leased_by NOT IN (SELECT id FROM replicas)
 		ORDER BY id` + t.forUpdateSkipLocked() + `)`)
 }

@@ -71,8 +71,7 @@ func openSQLite(ctx context.Context, path string) (_ *SQLite, err error) {
 	if err = migrate(ctx, s.write, sqlite); err != nil {
 		return nil, err
 	}
-	if _, err = s.write.ExecContext(ctx, `UPDATE pages SET leased_until = 0, leased_by = '',
-		due_at = MIN(due_at, CAST(strftime('%s', 'now') AS INTEGER) * 1000) WHERE leased_until > 0`); err != nil {
+	if _, err = s.write.ExecContext(ctx, freeing+"leased_until > 0"); err != nil {
 		return nil, fmt.Errorf("free claimed pages: %w", err)
 	}
 	return s, s.connect(ctx, path)
