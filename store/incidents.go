@@ -2,11 +2,11 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
-	"github.com/midwatch-slo/midwatch/page"
 )
 
 // incidentFields are the columns of an incident but its ID.
@@ -95,11 +95,21 @@ func (t *Tx) Incident(id int64) (alert.Incident, bool, error) {
 // ListIncidents returns up to limit incidents with their alerts, newest
 // first; without all, only those that are not resolved.
 func (t *Tx) ListIncidents(all bool, limit int) ([]alert.Incident, error) {
-	where := "WHERE status <> 'resolved'"
+	return t.IncidentsBefore(all, 0, limit)
+}
+
+// IncidentsBefore returns up to limit incidents whose ID is below before,
+// newest first, with their alerts; without all, only those that are not
+// resolved. A before of 0 is above all.
+func (t *Tx) IncidentsBefore(all bool, before int64, limit int) ([]alert.Incident, error) {
+	where := "WHERE status <> 'resolved' AND "
 	if all {
-		where = ""
+		where = "WHERE "
 	}
-	found, err := collect(t, scanIncident, "SELECT "+incidentColumns+" FROM incidents "+where+" ORDER BY id DESC LIMIT ?", limit)
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	found, err := collect(t, scanIncident, "SELECT "+incidentColumns+" FROM incidents "+where+"id < ? ORDER BY id DESC LIMIT ?", before, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +122,15 @@ func (t *Tx) IncidentsByID(ids []int64) ([]alert.Incident, error) {
 		func(query string, values []any) ([]alert.Incident, error) {
 			return collect(t, scanIncident, query, values...)
 		})
+}
+
+// IncidentsWithAlerts returns those that there are, with their alerts.
+func (t *Tx) IncidentsWithAlerts(ids []int64) ([]alert.Incident, error) {
+	found, err := t.IncidentsByID(ids)
+	if err != nil {
+		return nil, err
+	}
+	return t.withAlerts(found)
 }
 
 // UnresolvedIncidents returns the incidents of the keys that are not
@@ -153,7 +172,8 @@ func (t *Tx) SaveIncident(inc alert.Incident) error {
 	return nil
 }
 
-// CountIncidents returns how many unresolved incidents there are of each level.
+// CountIncidents returns how many unresolved incidents there are of each level,
+// without drills.
 func (t *Tx) CountIncidents() (map[alert.Level]int, error) {
 	counts := map[alert.Level]int{}
 	_, err := collect(t, func(r scanner, l *alert.Level) error {
@@ -161,15 +181,16 @@ func (t *Tx) CountIncidents() (map[alert.Level]int, error) {
 		err := r.Scan(l, &n)
 		counts[*l] = n
 		return err
-	}, "SELECT level, COUNT(*) FROM incidents WHERE status <> 'resolved' GROUP BY level")
+	}, "SELECT level, COUNT(*) FROM incidents WHERE status <> 'resolved' AND drill = 0 GROUP BY level")
 	return counts, err
 }
 
-// NextDue returns the earliest time at which an incident's page or an alert's
-// end is due, the zero time when none is.
+// NextDue returns the earliest time at which an incident's page, an alert's
+// end or a failover is due, the zero time when none is.
 func (t *Tx) NextDue() (time.Time, error) {
 	due, err := collect(t, scanTime, `SELECT MIN(next_page_at) FROM incidents WHERE next_page_at > 0
-		UNION ALL SELECT MIN(ends_at) FROM alerts WHERE state = 'firing'`)
+		UNION ALL SELECT MIN(ends_at) FROM alerts WHERE state = 'firing'
+		UNION ALL SELECT MIN(failover_at) FROM pages WHERE failover_at > 0 AND state = 'queued'`)
 	var next time.Time
 	for _, at := range due {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
@@ -177,43 +198,4 @@ func (t *Tx) NextDue() (time.Time, error) {
 		}
 	}
 	return next, err
-}
-
-// AddEvents adds to the incident's story.
-func (t *Tx) AddEvents(incident int64, events ...alert.Event) error {
-	for _, e := range events {
-		err := t.exec("INSERT INTO events (incident_id, at, kind, actor, text) VALUES (?, ?, ?, ?, ?)",
-			incident, millis(e.At), string(e.Kind), e.Actor, e.Text)
-		if err != nil {
-			return fmt.Errorf("add event to incident %d: %w", incident, err)
-		}
-	}
-	return nil
-}
-
-// Events returns the incident's story in the order it was added.
-func (t *Tx) Events(incident int64) ([]alert.Event, error) {
-	return collect(t, func(r scanner, e *alert.Event) error {
-		return r.Scan(instant{&e.At}, &e.Kind, &e.Actor, &e.Text)
-	}, "SELECT at, kind, actor, text FROM events WHERE incident_id = ? ORDER BY id", incident)
-}
-
-// SaveEvidence keeps what was found of the incident, in the place of what was
-// found before.
-func (t *Tx) SaveEvidence(incident int64, found []page.Evidence) error {
-	if found == nil {
-		found = []page.Evidence{} // looked for, and nothing found
-	}
-	text, err := asJSON(found)
-	if err != nil {
-		return fmt.Errorf("save evidence of incident %d: %w", incident, err)
-	}
-	return t.exec("UPDATE incidents SET evidence = ? WHERE id = ?", text, incident)
-}
-
-// Evidence returns what was found of the incident, and whether anybody looked.
-func (t *Tx) Evidence(incident int64) (found []page.Evidence, looked bool, err error) {
-	return first(t, func(r scanner, found *[]page.Evidence) error {
-		return r.Scan(document{found})
-	}, "SELECT evidence FROM incidents WHERE id = ? AND evidence IS NOT NULL", incident)
 }

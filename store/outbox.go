@@ -2,24 +2,51 @@ package store
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
+// A queued page is due at due_at: while it is claimed, that is when the claim
+// ends, and leased_until is not 0. A lane holds the pages of one channel and
+// level.
+
+const queuedColumns = `key, incident_id, kind, round, level, username, full_name, channel, address, timezone, language, at, state,
+	attempt, due_at, leased_until, tried_at, settled_at, latest_at, settles_at`
+
+func laneOf(channel string, level alert.Level) string {
+	return channel + "/" + strconv.Itoa(int(level))
+}
+
 // Enqueue adds pages that may be sent from due on. A page whose key is known
 // already is ignored.
 func (t *Tx) Enqueue(due time.Time, pages ...page.Page) error {
-	for _, p := range pages {
-		err := t.exec(`INSERT INTO pages (key, incident_id, kind, round, level, username, full_name, channel, address, timezone,
-			at, state, attempt, due_at, leased_until, settled_at, reason)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, 0, 0, '') ON CONFLICT (key) DO NOTHING`,
-			p.Key, p.Incident.ID, string(p.Kind), p.Round, int64(p.Incident.Level), p.To.User, p.To.FullName, p.To.Channel, p.To.Address,
-			p.To.Timezone, millis(p.At), millis(due))
-		if err != nil {
-			return fmt.Errorf("enqueue page %s: %w", p.Key, err)
+	return t.enqueue(due, time.Time{}, time.Time{}, pages)
+}
+
+// Await adds pages that are due at due. Settle puts them off, at most until
+// latest. Those that are due at latest wait for Release, which may bring them
+// forward to settles.
+func (t *Tx) Await(due, settles, latest time.Time, pages ...page.Page) error {
+	return t.enqueue(due, settles, latest, pages)
+}
+
+func (t *Tx) enqueue(due, settles, latest time.Time, pages []page.Page) error {
+	rows := make([][]any, len(pages))
+	for i, p := range pages {
+		rows[i] = []any{
+			p.Key, p.Incident.ID, string(p.Kind), p.Round, int64(p.Incident.Level), p.To.User, p.To.FullName, p.To.Channel,
+			p.To.Address, p.To.Timezone, p.To.Language, millis(p.At), string(page.Queued), millis(due), millis(settles),
+			millis(latest), laneOf(p.To.Channel, p.Incident.Level), 0, 0, 0, "",
 		}
+	}
+	err := t.insertMany("pages", `key, incident_id, kind, round, level, username, full_name, channel, address, timezone, language,
+		at, state, due_at, settles_at, latest_at, lane, attempt, leased_until, settled_at, reason`, "ON CONFLICT (key) DO NOTHING", rows)
+	if err != nil {
+		return fmt.Errorf("enqueue pages: %w", err)
 	}
 	return nil
 }
@@ -38,111 +65,267 @@ func (t *Tx) Update(due time.Time, p page.Page) error {
 	return t.exec("UPDATE pages SET due_at = ? WHERE id = ? AND due_at > ?", millis(due), waiting, millis(due))
 }
 
-// DueChannels returns the channels that have a page to claim at at.
-func (t *Tx) DueChannels(at time.Time) ([]string, error) {
-	return collect(t, scanString, `SELECT DISTINCT channel FROM pages
-		WHERE state = 'queued' AND due_at <= ? AND leased_until <= ? ORDER BY channel`, millis(at), millis(at))
+const untried = "incident_id = ? AND state = 'queued' AND attempt = 0 AND latest_at > 0"
+
+// Settle puts the incident's pages that wait off until settles: an alert
+// joined it.
+func (t *Tx) Settle(incident int64, settles time.Time) error {
+	return t.exec(`UPDATE pages SET settles_at = ?,
+		due_at = CASE WHEN due_at < latest_at AND ? < latest_at THEN ? ELSE latest_at END WHERE `+untried,
+		millis(settles), millis(settles), millis(settles), incident)
+}
+
+// Release makes the incident's pages that wait due at at, or when they have
+// settled: all that they wait for is known.
+func (t *Tx) Release(incident int64, at time.Time) error {
+	return t.exec(`UPDATE pages SET due_at = CASE WHEN settles_at > ? THEN settles_at ELSE ? END
+		WHERE due_at >= latest_at AND latest_at > ? AND (settles_at < latest_at) AND `+untried,
+		millis(at), millis(at), millis(at), incident)
+}
+
+// lanes names every lane with a queued page, and when the first in it is due:
+// it reads as many rows as there are lanes.
+const lanes = `WITH RECURSIVE lanes (lane) AS (
+	SELECT MIN(lane) FROM pages WHERE state = 'queued'
+	UNION ALL
+	SELECT (SELECT MIN(p.lane) FROM pages p WHERE p.state = 'queued' AND p.lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL
+)
+SELECT lane, (SELECT MIN(p.due_at) FROM pages p WHERE p.state = 'queued' AND p.lane = lanes.lane) FROM lanes WHERE lane IS NOT NULL`
+
+// DuePages returns when the next page of each channel that has one can be
+// claimed.
+func (t *Tx) DuePages() (map[string]time.Time, error) {
+	due := map[string]time.Time{}
+	_, err := collect(t, func(r scanner, at *time.Time) error {
+		var lane string
+		if err := r.Scan(&lane, instant{at}); err != nil {
+			return err
+		}
+		channel := lane[:strings.LastIndexByte(lane, '/')]
+		if first, ok := due[channel]; !ok || at.Before(first) {
+			due[channel] = *at
+		}
+		return nil
+	}, lanes)
+	return due, err
 }
 
 // Claim returns up to limit pages of the channel that are due, most urgent
 // first, and keeps them from being claimed again before until.
 func (t *Tx) Claim(channel string, at, until time.Time, limit int) ([]page.Page, error) {
-	pages, err := collect(t, scanPage, `SELECT key, incident_id, kind, round, level, username, full_name, channel, address, timezone, at, attempt
-		FROM pages WHERE state = 'queued' AND channel = ? AND due_at <= ? AND leased_until <= ?
-		ORDER BY level, due_at, id LIMIT ?`, channel, millis(at), millis(at), limit)
-	if err != nil {
-		return nil, err
+	var pages []page.Page
+	for level := alert.Level(0); level <= alert.Info && len(pages) < limit; level++ {
+		some, err := collect(t, scanPage, "SELECT "+queuedColumns+` FROM pages
+			WHERE state = 'queued' AND lane = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?`,
+			laneOf(channel, level), millis(at), limit-len(pages))
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, some...)
 	}
+	rows := make([][]any, len(pages))
 	for i := range pages {
 		pages[i].Attempt++
-		err := t.exec("UPDATE pages SET leased_until = ?, attempt = ? WHERE key = ?", millis(until), pages[i].Attempt, pages[i].Key)
-		if err != nil {
-			return nil, fmt.Errorf("claim page %s: %w", pages[i].Key, err)
-		}
+		rows[i] = []any{millis(until), millis(until), t.replica, pages[i].Attempt, millis(at), pages[i].Key}
+	}
+	err := t.execMany(`UPDATE pages SET due_at = ?, leased_until = ?, leased_by = ?, attempt = ?,
+		tried_at = CASE WHEN tried_at = 0 THEN ? ELSE tried_at END WHERE key = ?`, rows)
+	if err != nil {
+		return nil, fmt.Errorf("claim pages of %s: %w", channel, err)
 	}
 	return pages, nil
 }
 
 func scanPage(r scanner, p *page.Page) error {
-	return r.Scan(&p.Key, &p.Incident.ID, &p.Kind, &p.Round, &p.Incident.Level, &p.To.User, &p.To.FullName, &p.To.Channel,
-		&p.To.Address, &p.To.Timezone, instant{&p.At}, &p.Attempt)
+	var rec page.Record
+	err := scanRecord(r, &rec)
+	*p = rec.Page
+	return err
 }
 
-// MarkSent ends the life of a page that a provider accepted.
-func (t *Tx) MarkSent(key string, at time.Time) error { return t.settle(key, "sent", at, "") }
+func scanRecord(r scanner, p *page.Record) error {
+	var leased, tried, latest, settles int64
+	err := r.Scan(&p.Key, &p.Incident.ID, &p.Kind, &p.Round, &p.Incident.Level, &p.To.User, &p.To.FullName, &p.To.Channel,
+		&p.To.Address, &p.To.Timezone, &p.To.Language, instant{&p.At}, &p.State, &p.Attempt, instant{&p.Due}, &leased, &tried,
+		instant{&p.SettledAt}, &latest, &settles)
+	p.Claimed = leased > 0
+	return err
+}
 
-// MarkDead ends the life of a page that no provider will take.
+// Defer makes pages due at due that nobody has tried to send, claimed or not.
+func (t *Tx) Defer(keys []string, due time.Time) error {
+	_, err := among(keys, `UPDATE pages SET due_at = ?, attempt = CASE WHEN leased_until > 0 THEN attempt - 1 ELSE attempt END,
+		leased_until = 0, tried_at = 0 WHERE state = 'queued' AND key IN (%s)`,
+		func(query string, values []any) ([]struct{}, error) {
+			return nil, t.exec(query, append([]any{millis(due)}, values...)...)
+		})
+	return err
+}
+
+// Compose keeps what claimed pages say, for further tries.
+func (t *Tx) Compose(pages ...page.Page) error {
+	rows := make([][]any, len(pages))
+	for i, p := range pages {
+		text, err := asJSON(p)
+		if err != nil {
+			return fmt.Errorf("keep page %s: %w", p.Key, err)
+		}
+		rows[i] = []any{text, p.Key}
+	}
+	return t.execMany("UPDATE pages SET composed = ? WHERE key = ? AND state = 'queued'", rows)
+}
+
+// Composed returns what those of the pages say that were composed, by key.
+func (t *Tx) Composed(keys []string) (map[string]page.Page, error) {
+	all, err := among(keys, "SELECT composed FROM pages WHERE composed IS NOT NULL AND key IN (%s)",
+		func(query string, values []any) ([]page.Page, error) {
+			return collect(t, func(r scanner, p *page.Page) error { return r.Scan(document{p}) }, query, values...)
+		})
+	found := make(map[string]page.Page, len(all))
+	for _, p := range all {
+		found[p.Key] = p
+	}
+	return found, err
+}
+
+// DueTo returns up to limit pages to the address that are due and claimed by
+// nobody, most urgent first.
+func (t *Tx) DueTo(channel, address string, at time.Time, limit int) ([]page.Page, error) {
+	return collect(t, scanPage, "SELECT "+queuedColumns+` FROM pages WHERE state = 'queued' AND channel = ? AND address = ?
+		AND due_at <= ? ORDER BY level, due_at, id LIMIT ?`, channel, address, millis(at), limit)
+}
+
+// Recent returns how many messages the address was sent since an instant, or
+// is being sent but for those of the keys, and when the first and the last of
+// those that were sent were. Updates of messages do not count.
+func (t *Tx) Recent(channel, address string, since time.Time, but []string) (n int, first, last time.Time, err error) {
+	skip := map[string]bool{}
+	for _, key := range but {
+		skip[key] = true
+	}
+	recent, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages WHERE channel = ? AND address = ? AND bundle = ''
+		AND kind <> 'updated' AND (state = 'sent' AND settled_at > ? OR state = 'queued' AND leased_until > 0)`,
+		channel, address, millis(since))
+	for _, r := range recent {
+		if skip[r.Key] {
+			continue
+		}
+		n++
+		if r.State != page.Sent {
+			continue
+		}
+		if first.IsZero() || r.SettledAt.Before(first) {
+			first = r.SettledAt
+		}
+		if r.SettledAt.After(last) {
+			last = r.SettledAt
+		}
+	}
+	return n, first, last, err
+}
+
+// Bundle enqueues a page, claimed until until, that stands for the members.
+func (t *Tx) Bundle(bundle page.Page, at, until time.Time, members []string) error {
+	if err := t.Enqueue(until, bundle); err != nil {
+		return err
+	}
+	if err := t.exec("UPDATE pages SET leased_until = ?, leased_by = ?, attempt = 1, tried_at = ? WHERE key = ?",
+		millis(until), t.replica, millis(at), bundle.Key); err != nil {
+		return err
+	}
+	_, err := among(members, "UPDATE pages SET state = 'bundled', bundle = ?, leased_until = 0 WHERE state = 'queued' AND key IN (%s)",
+		func(query string, values []any) ([]struct{}, error) {
+			return nil, t.exec(query, append([]any{bundle.Key}, values...)...)
+		})
+	return err
+}
+
+// Members returns the pages that a bundle stands for while it is queued.
+func (t *Tx) Members(bundle string) ([]page.Page, error) {
+	return collect(t, scanPage, "SELECT "+queuedColumns+" FROM pages WHERE state = 'bundled' AND bundle = ? ORDER BY level, id", bundle)
+}
+
+// MarkSent ends the life of a page that a provider accepted, and of those that
+// it stands for.
+func (t *Tx) MarkSent(key string, at time.Time) error { return t.settle(key, page.Sent, at, "") }
+
+// MarkDead ends the life of a page that no provider will take, and of those
+// that it stands for.
 func (t *Tx) MarkDead(key string, at time.Time, reason string) error {
-	return t.settle(key, "dead", at, reason)
+	return t.settle(key, page.Dead, at, reason)
 }
 
-// MarkDropped ends the life of a page that nobody needs any more.
+// MarkDropped ends the life of a page that nobody needs any more, and of those
+// that it stands for.
 func (t *Tx) MarkDropped(key string, at time.Time, reason string) error {
-	return t.settle(key, "dropped", at, reason)
+	return t.settle(key, page.Dropped, at, reason)
 }
 
-func (t *Tx) settle(key, state string, at time.Time, reason string) error {
-	err := t.exec("UPDATE pages SET state = ?, settled_at = ?, leased_until = 0, reason = ? WHERE key = ? AND state = 'queued'",
-		state, millis(at), reason, key)
+func (t *Tx) settle(key string, state page.State, at time.Time, reason string) error {
+	const set = "UPDATE pages SET state = ?, settled_at = ?, leased_until = 0, composed = NULL, reason = ? WHERE "
+	err := t.exec(set+"key = ? AND state IN ('queued', 'bundled')", string(state), millis(at), reason, key)
+	if err == nil {
+		err = t.exec(set+"bundle = ? AND state = 'bundled'", string(state), millis(at), reason, key)
+	}
 	if err != nil {
 		return fmt.Errorf("mark page %s %s: %w", key, state, err)
 	}
 	return nil
 }
 
-// Retry makes a claimed page due again at due.
-func (t *Tx) Retry(key string, due time.Time, reason string) error {
-	err := t.exec("UPDATE pages SET due_at = ?, leased_until = 0, reason = ? WHERE key = ? AND state = 'queued'", millis(due), reason, key)
+// Reschedule makes a claimed page due again at due. held says that the provider
+// named the time. When the page is not sent patience after its first try, a
+// failover is due.
+func (t *Tx) Reschedule(key string, due time.Time, held bool, patience time.Duration, reason string) error {
+	err := t.exec(`UPDATE pages SET due_at = ?, leased_until = 0, held = ?, reason = ?,
+		failover_at = CASE WHEN failover_at = 0 THEN tried_at + ? ELSE failover_at END WHERE key = ? AND state = 'queued'`,
+		millis(due), bit(held), reason, patience.Milliseconds(), key)
 	if err != nil {
 		return fmt.Errorf("retry page %s: %w", key, err)
 	}
 	return nil
 }
 
-// PutOff makes a claimed page one that is caused and due at until.
+// PutOff makes a claimed page one that is caused and due at until, and says
+// then what is true then.
 func (t *Tx) PutOff(key string, until time.Time, reason string) error {
-	err := t.exec("UPDATE pages SET at = ?, due_at = ?, leased_until = 0, reason = ? WHERE key = ? AND state = 'queued'",
-		millis(until), millis(until), reason, key)
+	err := t.exec(`UPDATE pages SET at = ?, due_at = ?, leased_until = 0, tried_at = 0, composed = NULL, reason = ?
+		WHERE key = ? AND state = 'queued'`, millis(until), millis(until), reason, key)
 	if err != nil {
 		return fmt.Errorf("put page %s off: %w", key, err)
 	}
 	return nil
 }
 
+// Held returns until when providers want to be left alone that hold a page of
+// the incident back.
+func (t *Tx) Held(incident int64) (map[page.Thread]time.Time, error) {
+	held, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages
+		WHERE incident_id = ? AND state = 'queued' AND held = 1 AND leased_until = 0`, incident)
+	until := make(map[page.Thread]time.Time, len(held))
+	for _, r := range held {
+		until[r.Thread()] = r.Due
+	}
+	return until, err
+}
+
+// Hold keeps the page, enqueued just now, for a provider that wants to be left
+// alone until due.
+func (t *Tx) Hold(key string, due time.Time) error {
+	return t.exec("UPDATE pages SET due_at = ?, latest_at = 0, held = 1 WHERE key = ? AND state = 'queued' AND attempt = 0 AND due_at < ?",
+		millis(due), key, millis(due))
+}
+
 // Supersede drops the pages of the incident that are queued and claimed by
 // nobody.
 func (t *Tx) Supersede(incident int64, at time.Time, reason string) error {
-	err := t.exec(`UPDATE pages SET state = 'dropped', settled_at = ?, reason = ?
-		WHERE incident_id = ? AND state = 'queued' AND leased_until <= ?`, millis(at), reason, incident, millis(at))
+	err := t.exec(`UPDATE pages SET state = 'dropped', settled_at = ?, composed = NULL, reason = ? WHERE incident_id = ?
+		AND state = 'queued' AND kind NOT IN ('bundle', 'updated') AND (leased_until = 0 OR due_at <= ?)`,
+		millis(at), reason, incident, millis(at))
 	if err != nil {
 		return fmt.Errorf("supersede pages of incident %d: %w", incident, err)
 	}
 	return nil
-}
-
-// Told returns whom pages of the incident reached, except those that told of
-// its end, in the order the pages were enqueued.
-func (t *Tx) Told(incident int64) ([]page.Contact, error) {
-	return collect(t, func(r scanner, c *page.Contact) error {
-		return r.Scan(&c.User, &c.FullName, &c.Channel, &c.Address, &c.Timezone)
-	}, `SELECT username, full_name, channel, address, timezone FROM pages
-		WHERE incident_id = ? AND state = 'sent' AND kind <> 'resolved' ORDER BY id`, incident)
-}
-
-// Reached returns whether a page of the incident, other than of its end, and
-// of the level or one that outranks it reached anybody.
-func (t *Tx) Reached(incident int64, level alert.Level) (bool, error) {
-	_, ok, err := first(t, scanID, `SELECT id FROM pages
-		WHERE incident_id = ? AND state = 'sent' AND kind <> 'resolved' AND level <= ? LIMIT 1`, incident, int64(level))
-	return ok, err
-}
-
-// NextPage returns when the next queued page can be claimed, the zero time
-// when there is none.
-func (t *Tx) NextPage() (time.Time, error) {
-	at, _, err := first(t, scanTime, `SELECT MIN(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END)
-		FROM pages WHERE state = 'queued'`)
-	return at, err
 }
 
 // CountPages returns how many pages are queued and when the oldest was caused.
