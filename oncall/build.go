@@ -2,12 +2,14 @@ package oncall
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
+	"github.com/prometheus/common/model"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
@@ -18,9 +20,16 @@ type builder struct {
 	r         *Roster
 	problems  diag.Problems
 	checks    []check // of names that a later file may bring
+	links     []func()
 	userAt    map[string]string
+	teamAt    map[string]string
 	schedAt   map[string]string
+	policyAt  map[string]string
+	calAt     map[string]string
+	spanAt    map[string]string // of time intervals
+	maintAt   map[string]string
 	defaultAt string
+	adminsAt  string
 }
 
 // check is a name used somewhere, to be looked up when all is read.
@@ -28,14 +37,18 @@ type check struct {
 	src   source
 	field string
 	name  string
-	known func(string) bool
+	known map[string]string
 	what  string
 }
 
 func newBuilder() *builder {
 	return &builder{
-		r:      &Roster{users: map[string]user{}, schedules: map[string]schedule{}},
-		userAt: map[string]string{}, schedAt: map[string]string{},
+		r: &Roster{
+			users: map[string]user{}, teams: map[string][]string{}, schedules: map[string]*schedule{},
+			policies: map[string]*policy{}, calendars: builtIn(), holidays: map[string]calendarUse{}, intervals: map[string]interval{},
+		},
+		userAt: map[string]string{}, teamAt: map[string]string{}, schedAt: map[string]string{}, policyAt: map[string]string{},
+		calAt: map[string]string{}, spanAt: map[string]string{}, maintAt: map[string]string{},
 	}
 }
 
@@ -50,7 +63,12 @@ func (b *builder) file(name string, content []byte) {
 		b.problems = append(b.problems, ps...)
 	}
 	for _, root := range file.Docs {
-		b.document(source{file, root})
+		src := source{file, root}
+		if kind := yamldoc.Lookup(root, "kind"); kind != root && kind.Value == KindHolidayCalendar {
+			b.calendarDocument(src)
+			continue
+		}
+		b.document(src)
 	}
 }
 
@@ -59,24 +77,37 @@ func (b *builder) document(src source) {
 	ps := src.file.Decode(src.root, &d)
 	b.problems = append(b.problems, ps...)
 
-	switch {
-	case d.APIVersion != APIVersion:
-		b.add(src.at("apiVersion", fmt.Sprintf("apiVersion is %q", d.APIVersion), "want "+APIVersion))
-		return
-	case d.Kind != Kind:
-		b.add(src.at("kind", fmt.Sprintf("kind is %q", d.Kind), "want "+Kind))
+	if !b.version(src, d.APIVersion) {
 		return
 	}
-	for i, u := range d.Users {
-		b.user(src, fmt.Sprintf("users.%d", i), u)
+	if d.Kind != Kind {
+		b.add(src.at("kind", fmt.Sprintf("kind is %q", d.Kind), fmt.Sprintf("want %s or %s", Kind, KindHolidayCalendar)))
+		return
 	}
-	for i, s := range d.Schedules {
-		b.schedule(src, fmt.Sprintf("schedules.%d", i), s)
+	each(d.Users, "users", func(field string, y userYAML) { b.user(src, field, y) })
+	each(d.Teams, "teams", func(field string, y teamYAML) { b.team(src, field, y) })
+	each(d.Schedules, "schedules", func(field string, y scheduleYAML) { b.schedule(src, field, y) })
+	each(d.Policies, "policies", func(field string, y policyYAML) { b.policy(src, field, y) })
+	each(d.TimeIntervals, "time_intervals", func(field string, y intervalsYAML) { b.intervals(src, field, y) })
+	each(d.Routes, "routes", func(field string, y routeYAML) { b.route(src, field, y) })
+	each(d.Maintenance, "maintenance", func(field string, y maintenanceYAML) { b.maintenance(src, field, y) })
+	b.fallback(src, "default_policy", d.DefaultPolicy, b.policyAt, "")
+	b.fallback(src, "default_schedule", d.DefaultSchedule, b.schedAt, alonePrefix)
+	b.admins(src, d.Admins)
+}
+
+func (b *builder) version(src source, version string) bool {
+	if version != APIVersion {
+		b.add(src.at("apiVersion", fmt.Sprintf("apiVersion is %q", version), "want "+APIVersion))
 	}
-	for i, r := range d.Routes {
-		b.route(src, fmt.Sprintf("routes.%d", i), r)
+	return version == APIVersion
+}
+
+// each calls a function for each element of a list with its field.
+func each[T any](list []T, field string, do func(field string, y T)) {
+	for i, y := range list {
+		do(fmt.Sprintf("%s.%d", field, i), y)
 	}
-	b.defaultSchedule(src, d.DefaultSchedule)
 }
 
 func (b *builder) add(p diag.Problem) { b.problems = append(b.problems, p) }
@@ -105,7 +136,7 @@ func fit(name string) bool {
 	})
 }
 
-func (b *builder) uses(src source, field, name, what string, known func(string) bool) {
+func (b *builder) uses(src source, field, name, what string, known map[string]string) {
 	if name == "" {
 		b.add(src.at(field, "missing", ""))
 		return
@@ -113,30 +144,8 @@ func (b *builder) uses(src source, field, name, what string, known func(string) 
 	b.checks = append(b.checks, check{src, field, name, known, what})
 }
 
-func (b *builder) isUser(name string) bool     { _, ok := b.userAt[name]; return ok }
-func (b *builder) isSchedule(name string) bool { _, ok := b.schedAt[name]; return ok }
-
-func (b *builder) user(src source, field string, y userYAML) {
-	ok := b.named(src, field+".name", y.Name, b.userAt)
-	u := user{fullName: y.FullName, timezone: y.Timezone}
-	if u.fullName == "" {
-		u.fullName = y.Name
-	}
-	if y.Timezone != "" {
-		b.zone(src, field+".timezone", y.Timezone)
-	}
-	if len(y.Contacts) == 0 {
-		b.add(src.at(field+".contacts", fmt.Sprintf("%s cannot be reached", u.fullName), "list at least one {channel, address}"))
-	}
-	for i, c := range y.Contacts {
-		at := fmt.Sprintf("%s.contacts.%d", field, i)
-		b.present(src, at+".channel", c.Channel)
-		b.present(src, at+".address", c.Address)
-		u.contacts = append(u.contacts, contact{c.Channel, c.Address})
-	}
-	if ok {
-		b.r.users[y.Name] = u
-	}
+func (b *builder) usesUser(src source, field, name string) {
+	b.uses(src, field, name, "user", b.userAt)
 }
 
 func (b *builder) present(src source, field, value string) {
@@ -162,46 +171,23 @@ func (b *builder) zone(src source, field, name string) *time.Location {
 	return loc
 }
 
-func (b *builder) schedule(src source, field string, y scheduleYAML) {
-	ok := b.named(src, field+".name", y.Name, b.schedAt)
-	s := schedule{loc: b.zone(src, field+".timezone", y.Timezone)}
-	s.rotation = b.rotation(src, field+".rotation", y.Rotation, s.loc)
-	s.hours = b.hours(src, field+".working_hours", y.WorkingHours)
-	for i, o := range y.Overrides {
-		s.overrides = append(s.overrides, b.override(src, fmt.Sprintf("%s.overrides.%d", field, i), o, s.loc))
-	}
-	if ok {
-		b.r.schedules[y.Name] = s
-		b.r.order = append(b.r.order, y.Name)
+func (b *builder) language(src source, field, language string) {
+	if language != "" && language != "zh" && language != "en" {
+		b.add(src.at(field, fmt.Sprintf("%q is none of zh, en", language), ""))
 	}
 }
 
-func (b *builder) rotation(src source, field string, y rotationYAML, loc *time.Location) rotation {
-	r := rotation{loc: loc, participants: y.Participants}
-	var err error
-	if r.handoff, err = parseHandoff(y.Handoff); err != nil {
-		b.add(src.value(field+".handoff", err))
+// duration reads a duration such as 5m, between two bounds; none is 0.
+func (b *builder) duration(src source, field, text string, least, most time.Duration) time.Duration {
+	if text == "" {
+		return 0
 	}
-	r.start = b.instant(src, field+".start", y.Start, loc)
-	if len(y.Participants) == 0 {
-		b.add(src.at(field+".participants", "nobody is on call", "list at least one user"))
+	d, err := model.ParseDuration(text)
+	if err != nil || time.Duration(d) < least || time.Duration(d) > most {
+		b.add(src.at(field, fmt.Sprintf("%q is no duration from %s to %s", text, model.Duration(least), model.Duration(most)), "such as 90s, 5m, 12h or 7d"))
+		return 0
 	}
-	for i, name := range y.Participants {
-		b.uses(src, fmt.Sprintf("%s.participants.%d", field, i), name, "user", b.isUser)
-	}
-	return r
-}
-
-func (b *builder) override(src source, field string, y overrideYAML, loc *time.Location) override {
-	o := override{user: y.User}
-	b.uses(src, field+".user", y.User, "user", b.isUser)
-	before := len(b.problems)
-	o.from = b.instant(src, field+".from", y.From, loc)
-	o.until = b.instant(src, field+".until", y.Until, loc)
-	if len(b.problems) == before && !o.until.After(o.from) {
-		b.add(src.at(field+".until", "the override ends before it begins", "until must be after from"))
-	}
-	return o
+	return time.Duration(d)
 }
 
 func (b *builder) instant(src source, field, text string, loc *time.Location) time.Time {
@@ -212,25 +198,44 @@ func (b *builder) instant(src source, field, text string, loc *time.Location) ti
 	return at
 }
 
-func (b *builder) hours(src source, field string, y hoursYAML) hours {
-	h := hours{}
-	var err error
-	if h.days, err = parseDays(or(y.Days, "mon-fri")); err != nil {
-		b.add(src.value(field+".days", err))
+// span reads a span whose ends are both required.
+func (b *builder) span(src source, field, from, until string, loc *time.Location, what string) span {
+	before := len(b.problems)
+	s := span{b.instant(src, field+".from", from, loc), b.instant(src, field+".until", until, loc)}
+	if len(b.problems) == before && !s.until.After(s.from) {
+		b.add(src.at(field+".until", what+" ends before it begins", "until must be after from"))
 	}
-	var wrong bool
-	if h.from, err = parseClock(or(y.From, "09:00")); err != nil {
-		b.add(src.value(field+".from", err))
-		wrong = true
+	return s
+}
+
+// openSpan reads a span without ends that are not given.
+func (b *builder) openSpan(src source, field, from, until string, loc *time.Location, names [2]string, what string) (s span) {
+	before := len(b.problems)
+	if from != "" {
+		s.from = b.instant(src, field+"."+names[0], from, loc)
 	}
-	if h.until, err = parseClock(or(y.Until, "18:00")); err != nil {
-		b.add(src.value(field+".until", err))
-		wrong = true
+	if until != "" {
+		s.until = b.instant(src, field+"."+names[1], until, loc)
 	}
-	if !wrong && h.until <= h.from {
-		b.add(src.at(field+".until", "working hours end before they begin", "until must be after from, on the same day"))
+	if len(b.problems) == before && until != "" && !s.until.After(s.from) {
+		b.add(src.at(field+"."+names[1], what+" ends before it begins", fmt.Sprintf("%s must be after %s", names[1], names[0])))
 	}
-	return h
+	return s
+}
+
+func (b *builder) matchers(src source, field string, texts []string, hint string) (all labels.Matchers) {
+	if len(texts) == 0 {
+		b.add(src.at(field, "missing", hint))
+	}
+	for i, text := range texts {
+		m, err := labels.ParseMatcher(text)
+		if err != nil {
+			b.add(src.at(fmt.Sprintf("%s.%d", field, i), err.Error(), `such as 'service="payment-service"' or 'service=~"payment-.*"'`))
+			continue
+		}
+		all = append(all, m)
+	}
+	return all
 }
 
 func or(text, otherwise string) string {
@@ -240,54 +245,73 @@ func or(text, otherwise string) string {
 	return text
 }
 
-func (b *builder) route(src source, field string, y routeYAML) {
-	rt := route{schedule: y.Schedule}
-	b.uses(src, field+".schedule", y.Schedule, "schedule", b.isSchedule)
-	if len(y.Matchers) == 0 {
-		b.add(src.at(field+".matchers", "a route without matchers takes everything", "use default_schedule for what no route takes"))
-	}
-	for i, text := range y.Matchers {
-		m, err := labels.ParseMatcher(text)
-		if err != nil {
-			b.add(src.at(fmt.Sprintf("%s.matchers.%d", field, i), err.Error(), `such as 'service="payment-service"' or 'service=~"payment-.*"'`))
-			continue
-		}
-		rt.matchers = append(rt.matchers, m)
-	}
-	b.r.routes = append(b.r.routes, rt)
-}
-
-func (b *builder) defaultSchedule(src source, name string) {
-	if name == "" {
-		return
-	}
-	if b.defaultAt != "" {
-		b.add(src.at("default_schedule", "given twice", "the first is at "+b.defaultAt))
-		return
-	}
-	b.r.fallback = name
-	b.defaultAt = strings.TrimSuffix(src.at("default_schedule", "", "").Place(), ": ")
-	b.uses(src, "default_schedule", name, "schedule", b.isSchedule)
-}
-
 // roster looks up all names and returns what was built.
 func (b *builder) roster(paths []string) (*Roster, error) {
 	for _, c := range b.checks {
-		if !c.known(c.name) {
+		if _, ok := c.known[c.name]; !ok {
 			b.add(c.src.at(c.field, fmt.Sprintf("unknown %s %q", c.what, c.name), ""))
 		}
 	}
 	if b.defaultAt == "" {
-		p := diag.Problem{Field: "default_schedule", Message: "missing", Hint: "name the schedule that looks after what no route takes"}
+		p := diag.Problem{Field: "default_schedule", Message: "missing", Hint: "name the schedule or, as default_policy, the policy that looks after what no route takes"}
 		if len(paths) > 0 {
 			p.File = paths[0]
 		}
 		b.add(p)
 	}
+	for _, link := range b.links {
+		link()
+	}
 	if err := b.problems.Err(); err != nil {
 		return nil, err
 	}
+	b.finish()
 	return b.r, nil
+}
+
+// finish fills in what follows from several files.
+func (b *builder) finish() {
+	for _, name := range b.r.userOrder {
+		u := b.r.users[name]
+		for _, s := range b.r.order {
+			if u.timezone == "" && slices.Contains(b.r.schedules[s].people, name) {
+				u.timezone = b.r.schedules[s].loc.String()
+			}
+		}
+		if u.timezone == "" {
+			u.timezone = b.zoneOfAll().String()
+		}
+		b.r.users[name] = u
+	}
+	for _, p := range b.r.policies {
+		p.usual = usualHours(b.zoneOf(p))
+	}
+}
+
+// zoneOf returns the time zone of the first person of a policy.
+func (b *builder) zoneOf(p *policy) *time.Location {
+	for _, t := range p.targets() {
+		name := t.name
+		switch t.kind {
+		case toTeam, toRoundRobin:
+			name = append(slices.Clone(t.members), b.r.teams[t.name]...)[0]
+		case toUser:
+		default:
+			continue
+		}
+		if loc, err := time.LoadLocation(b.r.users[name].timezone); err == nil {
+			return loc
+		}
+	}
+	return b.zoneOfAll()
+}
+
+// zoneOfAll returns the time zone of the first schedule.
+func (b *builder) zoneOfAll() *time.Location {
+	if len(b.r.order) > 0 {
+		return b.r.schedules[b.r.order[0]].loc
+	}
+	return time.UTC
 }
 
 // parseInstant reads RFC 3339, or a date and time of the zone's clock.

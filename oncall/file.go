@@ -18,63 +18,12 @@ import (
 const (
 	APIVersion = "midwatch.dev/v1"
 	Kind       = "OnCall"
+
+	KindHolidayCalendar = "HolidayCalendar"
 )
 
 // maxFile bounds an on-call file, in bytes.
 const maxFile = 4 << 20
-
-// document is one YAML document as people write it.
-type document struct {
-	APIVersion      string         `yaml:"apiVersion"`
-	Kind            string         `yaml:"kind"`
-	Users           []userYAML     `yaml:"users"`
-	Schedules       []scheduleYAML `yaml:"schedules"`
-	Routes          []routeYAML    `yaml:"routes"`
-	DefaultSchedule string         `yaml:"default_schedule"`
-}
-
-type userYAML struct {
-	Name     string        `yaml:"name"`
-	FullName string        `yaml:"full_name"`
-	Timezone string        `yaml:"timezone"`
-	Contacts []contactYAML `yaml:"contacts"`
-}
-
-type contactYAML struct {
-	Channel string `yaml:"channel"`
-	Address string `yaml:"address"`
-}
-
-type scheduleYAML struct {
-	Name         string         `yaml:"name"`
-	Timezone     string         `yaml:"timezone"`
-	Rotation     rotationYAML   `yaml:"rotation"`
-	Overrides    []overrideYAML `yaml:"overrides"`
-	WorkingHours hoursYAML      `yaml:"working_hours"`
-}
-
-type rotationYAML struct {
-	Handoff      string   `yaml:"handoff"`
-	Start        string   `yaml:"start"`
-	Participants []string `yaml:"participants"`
-}
-
-type overrideYAML struct {
-	User  string `yaml:"user"`
-	From  string `yaml:"from"`
-	Until string `yaml:"until"`
-}
-
-type hoursYAML struct {
-	Days  string `yaml:"days"`
-	From  string `yaml:"from"`
-	Until string `yaml:"until"`
-}
-
-type routeYAML struct {
-	Matchers []string `yaml:"matchers"`
-	Schedule string   `yaml:"schedule"`
-}
 
 // Load reads on-call files into one roster. A path is a file, or a folder
 // whose *.yaml and *.yml files are read, those of its folders too. The error
@@ -154,3 +103,6 @@ func (s source) value(field string, err error) diag.Problem {
 	}
 	return s.at(field, err.Error(), "")
 }
+
+// place returns where a field stands.
+func (s source) place(field string) place { return place{s.at(field, "", "")} }

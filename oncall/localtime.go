@@ -31,6 +31,31 @@ func firstInstant(reading time.Time, loc *time.Location) time.Time {
 	}
 }
 
+// lastInstant returns the last instant at which the clock of loc shows a
+// reading: the only one that shows it, the last of two where the clock is set
+// back, the end of the gap where it is set forward.
+func lastInstant(reading time.Time, loc *time.Location) time.Time {
+	var last time.Time
+	for t, limit := reading.Add(-reach), reading.Add(reach); ; {
+		_, offset := t.In(loc).Zone()
+		end := zoneEnd(t, loc)
+		if c := reading.Add(-time.Duration(offset) * time.Second); !c.Before(t) && (end.IsZero() || c.Before(end)) {
+			last = c
+		}
+		if end.IsZero() || end.After(limit) {
+			break
+		}
+		t = end
+	}
+	if last.IsZero() {
+		return firstInstant(reading, loc)
+	}
+	return last.UTC()
+}
+
+// forever is after every instant that a file can name.
+var forever = time.Date(3000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // zoneEnd returns an instant after t up to which the clock of loc runs evenly,
 // zero when it does for ever. Package time ends leap years a day early where
 // it goes by a zone's rule, and so answers with an instant in the past.

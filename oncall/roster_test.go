@@ -56,7 +56,7 @@ func TestContactsFollowTheLabels(t *testing.T) {
 
 func TestShiftsWithOverrides(t *testing.T) {
 	shift := func(user, full, from, until string, override bool) Shift {
-		return Shift{"payments", user, full, utc(t, from), utc(t, until), override}
+		return Shift{Schedule: "payments", User: user, FullName: full, From: utc(t, from), Until: utc(t, until), Override: override}
 	}
 	want := []Shift{
 		shift("li.wei", "李伟", "2026-11-01T00:00:00Z", "2026-11-02T01:00:00Z", false),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func rotate(t testing.TB, spec string, loc *time.Location, start time.Time, peop
 	if err != nil {
 		t.Fatalf("%s: %v", spec, err)
 	}
-	return rotation{handoff: h, loc: loc, start: start, participants: people}
+	return rotation{handoff: h, loc: loc, start: start, early: true, participants: people, counted: &atomic.Pointer[count]{}}
 }
 
 func TestRotationByHand(t *testing.T) {
@@ -82,8 +83,8 @@ func TestRotationByHand(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := rotate(t, tt.spec, location(t, tt.zone), utc(t, tt.start), "a", "b")
 			got := r.at(utc(t, tt.at))
-			want := turn{tt.user, utc(t, tt.from), utc(t, tt.until)}
-			if got != want {
+			want := turn{user: tt.user, from: utc(t, tt.from), until: utc(t, tt.until)}
+			if got.of = want.of; got != want {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})
