@@ -6,6 +6,7 @@ package notifiers
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -31,13 +32,39 @@ type Notifier interface {
 type Editor interface{ Edits() bool }
 
 // Registry sends pages by the channel that they name.
-type Registry struct{ channels map[string]Notifier }
+type Registry struct {
+	channels  map[string]Notifier
+	templates *page.Templates
+	failed    func(ctx context.Context, err error)
+}
 
 var _ Notifier = (*Registry)(nil)
 
+// Option changes how a registry sends.
+type Option func(*Registry)
+
+// Counter counts events, such as a prometheus.Counter.
+type Counter interface{ Inc() }
+
+// WithTemplates words pages by an operator's templates. One that fails leaves
+// its part to the built-in words, which is logged and counted.
+func WithTemplates(t *page.Templates, log *slog.Logger, failures Counter) Option {
+	return func(r *Registry) {
+		r.templates = t
+		r.failed = func(ctx context.Context, err error) {
+			failures.Inc()
+			log.WarnContext(ctx, "a template failed, the page has the built-in words", "err", err)
+		}
+	}
+}
+
 // NewRegistry returns a registry of notifiers by the name of their channel.
-func NewRegistry(channels map[string]Notifier) *Registry {
-	return &Registry{maps.Clone(channels)}
+func NewRegistry(channels map[string]Notifier, options ...Option) *Registry {
+	r := &Registry{channels: maps.Clone(channels)}
+	for _, o := range options {
+		o(r)
+	}
+	return r
 }
 
 // Channels returns the names of the channels, sorted.
@@ -57,7 +84,11 @@ func (r *Registry) Send(ctx context.Context, p page.Page) (ref string, err error
 	if !ok {
 		return "", &page.SendError{Channel: p.To.Channel, Err: errors.New("no channel of this name is configured")}
 	}
-	ref, err = n.Send(ctx, p)
+	worded, err := r.templates.Render(p)
+	if err != nil {
+		r.failed(ctx, err)
+	}
+	ref, err = n.Send(ctx, worded)
 	var se *page.SendError
 	if err == nil || errors.As(err, &se) {
 		return ref, err

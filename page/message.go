@@ -60,6 +60,12 @@ type Pattern struct {
 
 // Message composes what the page says.
 func (p Page) Message() Message {
+	m := p.message()
+	m.Lead = cmp.Or(p.Rendered.Lead, m.Lead)
+	return m
+}
+
+func (p Page) message() Message {
 	w, c := p.words(), p.composer()
 	switch p.Kind {
 	case Bundle:

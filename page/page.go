@@ -53,6 +53,8 @@ type Page struct {
 	AckLink string        `json:"ack_link,omitempty"` // to acknowledge without a token: signed, expiring; a form, so a scanner's GET does nothing
 	Others  []Entry       `json:"others,omitempty"`   // of a bundle: all its incidents, most urgent first
 	Body    string        `json:"body,omitempty"`     // of a report: what it says, in lines: "# " begins a heading, "- " an item, tabs are between the cells of a table's row
+
+	Rendered Rendered `json:"-"` // by an operator's templates; the zero value has the built-in words
 }
 
 // Entry is one incident of a bundle.

@@ -38,7 +38,7 @@ const (
 // UTF-8; 0 is no limit. When there is not enough room, the lines that matter
 // least are left out; a character is never cut, nor is a link.
 func (p Page) Text(limit int) string {
-	lines := p.Message().lines(p.words())
+	lines := p.lines()
 	if limit <= 0 {
 		return joined(lines)
 	}
@@ -49,6 +49,28 @@ func (p Page) Text(limit int) string {
 		lines[0].text = cut(lines[0].text, limit)
 	}
 	return joined(lines)
+}
+
+func (p Page) lines() []line {
+	if p.Rendered.Text == "" {
+		return p.Message().lines(p.words())
+	}
+	var lines []line
+	section := 0
+	for text := range strings.SplitSeq(p.Rendered.Text, "\n") {
+		l := line{text: inert(text), rank: rankOther, section: section, link: strings.Contains(text, "https://") || strings.Contains(text, "http://")}
+		switch {
+		case text == "":
+			section++
+			continue
+		case len(lines) == 0:
+			l.rank = rankLead
+		case p.Link != "" && strings.Contains(text, p.Link):
+			l.rank = rankIncident
+		}
+		lines = append(lines, l)
+	}
+	return lines
 }
 
 func (m Message) lines(w words) []line {
