@@ -7,34 +7,57 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/midwatch-slo/midwatch/internal/standin/faults"
 )
 
-// text is a request to send a text.
-type text struct {
-	ToUser  string `json:"touser"`
-	MsgType string `json:"msgtype"`
-	AgentID int    `json:"agentid"`
-	Text    struct {
-		Content string `json:"content"`
-	} `json:"text"`
-	Check    int `json:"enable_duplicate_check"`
-	Interval int `json:"duplicate_check_interval"`
+// request is a request to send something.
+type request struct {
+	ToUser   string       `json:"touser"`
+	MsgType  string       `json:"msgtype"`
+	AgentID  int          `json:"agentid"`
+	Text     textContent  `json:"text"`
+	Markdown textContent  `json:"markdown"`
+	Card     templateCard `json:"template_card"`
+	Check    int          `json:"enable_duplicate_check"`
+	Interval int          `json:"duplicate_check_interval"`
+}
+
+type textContent struct {
+	Content string   `json:"content"`
+	Users   []string `json:"mentioned_list"`
+	Mobiles []string `json:"mentioned_mobile_list"`
+}
+
+// content is what can be read of it.
+func (r request) content() string {
+	switch r.MsgType {
+	case "markdown":
+		return r.Markdown.Content
+	case "template_card":
+		return r.Card.text()
+	}
+	return r.Text.Content
 }
 
 func (s *Server) send(w http.ResponseWriter, r *http.Request) {
-	fault := s.nextFault()
+	s.serve(w, r, s.nextFault(func(c *Counts) { c.Sends++ }), s.take)
+}
+
+// serve answers a request, well or by a fault.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, fault Fault, take func(token string, body []byte) answer) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
 		return
 	}
-	if s.misbehave(w, r, fault) {
+	if fault.Answer(w, r) || s.refuse(w, fault) {
 		return
 	}
-	a := s.take(r.URL.Query().Get("access_token"), body)
+	a := take(r.URL.Query().Get("access_token"), body)
 	switch fault {
 	case HalfBody:
-		half(w, a)
+		faults.Half(w, a)
 	case WrongUser:
 		a.InvalidUser = recipients(body)
 		reply(w, a)
@@ -43,31 +66,22 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// misbehave answers for a fault that keeps the message from arriving.
-func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, fault Fault) bool {
+// refuse answers for a fault that is an errcode.
+func (s *Server) refuse(w http.ResponseWriter, fault Fault) bool {
 	switch fault {
 	case Busy:
 		reply(w, s.problem(-1, "system error"))
+	case Conflict:
+		reply(w, s.problem(6000, "data version conflict"))
 	case TooOften:
 		reply(w, s.problem(45009, "api freq out of limit"))
 	case TooParallel:
 		reply(w, s.problem(45033, "api concurrent out of limit"))
 	case NoPermission:
 		reply(w, s.problem(60020, "not allow to access from your ip"))
-	case ServerError:
-		http.Error(w, "internal error", http.StatusInternalServerError)
-	case TooManyRequests:
-		w.Header().Set("Retry-After", "7")
-		http.Error(w, "slow down", http.StatusTooManyRequests)
-	case Hang:
-		<-r.Context().Done()
-	case NotJSON:
-		_, _ = io.WriteString(w, "<html><title>Gateway</title></html>")
 	case ExpiredToken:
 		s.ExpireTokens()
 		reply(w, s.problem(42001, "access_token expired"))
-	case HalfBody, WrongUser:
-		return false
 	default:
 		return false
 	}
@@ -82,19 +96,24 @@ func (s *Server) ExpireTokens() {
 	clear(s.tokens)
 }
 
-// half sends the beginning of an answer and closes the connection.
-func half(w http.ResponseWriter, a answer) {
-	whole, _ := json.Marshal(a)
-	w.Header().Set("Content-Length", strconv.Itoa(len(whole)))
-	_, _ = w.Write(whole[:len(whole)/2])
-	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler)
+func recipients(body []byte) string {
+	var r request
+	_ = json.Unmarshal(body, &r)
+	return strings.ToLower(r.ToUser)
 }
 
-func recipients(body []byte) string {
-	var t text
-	_ = json.Unmarshal(body, &t)
-	return strings.ToLower(t.ToUser)
+// checkToken returns what is wrong with a token.
+func (s *Server) checkToken(token string, now time.Time) (answer, bool) {
+	expiry, known := s.tokens[token]
+	switch {
+	case token == "":
+		return s.problem(41001, "access_token missing"), false
+	case !known:
+		return s.problem(40014, "invalid access_token"), false
+	case !now.Before(expiry):
+		return s.problem(42001, "access_token expired"), false
+	}
+	return answer{}, true
 }
 
 // take does what the provider does with a request.
@@ -102,36 +121,33 @@ func (s *Server) take(token string, body []byte) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.config.Now()
-	expiry, known := s.tokens[token]
-	switch {
-	case token == "":
-		return s.problem(41001, "access_token missing")
-	case !known:
-		return s.problem(40014, "invalid access_token")
-	case !now.Before(expiry):
-		return s.problem(42001, "access_token expired")
+	if a, ok := s.checkToken(token, now); !ok {
+		return a
 	}
-	var t text
-	if err := json.Unmarshal(body, &t); err != nil {
+	var r request
+	if err := json.Unmarshal(body, &r); err != nil {
 		return s.problem(40008, "Warning: wrong json format. invalid message type")
 	}
 	switch {
-	case t.MsgType != "text":
+	case r.MsgType != "text" && r.MsgType != "markdown" && r.MsgType != "template_card":
 		return s.problem(40008, "invalid message type")
-	case t.AgentID != s.config.AgentID:
+	case r.AgentID != s.config.AgentID:
 		return s.problem(40056, "invalid agentid")
-	case t.Text.Content == "":
+	case r.content() == "":
 		return s.problem(44004, "text content is empty")
-	case t.ToUser == "":
+	case r.ToUser == "":
 		return s.problem(40031, "invalid userid list")
 	}
-	return s.deliver(t, string(body), now)
+	if why := s.checkCard(r); why != "" {
+		return s.problem(40058, why+". invalid Request Parameter")
+	}
+	return s.deliver(r, string(body), now)
 }
 
-func (s *Server) deliver(t text, request string, now time.Time) answer {
+func (s *Server) deliver(r request, whole string, now time.Time) answer {
 	var invalid []string
 	reachable := 0
-	for member := range strings.SplitSeq(t.ToUser, "|") {
+	for member := range strings.SplitSeq(r.ToUser, "|") {
 		if s.known(member) {
 			reachable++
 		} else {
@@ -143,15 +159,19 @@ func (s *Server) deliver(t text, request string, now time.Time) answer {
 		a.InvalidUser = strings.Join(invalid, "|")
 		return a
 	}
-	id := strconv.FormatInt(now.UnixNano(), 36) + "-" + strconv.Itoa(s.counts.Sends)
+	s.serial++
+	id := strconv.FormatInt(now.UnixNano(), 36) + "-" + strconv.Itoa(s.serial)
 	a := answer{ErrMsg: "ok", InvalidUser: strings.Join(invalid, "|"), MsgID: id}
-	if t.Check == 1 && s.duplicate(request, t.Interval, now) {
+	if r.Check == 1 && s.duplicate(whole, r.Interval, now) {
 		s.counts.Duplicates++
 		return a
 	}
-	for member := range strings.SplitSeq(t.ToUser, "|") {
+	if r.MsgType == "template_card" {
+		a.Code = s.newCode(r.Card.TaskID, now)
+	}
+	for member := range strings.SplitSeq(r.ToUser, "|") {
 		if s.known(member) {
-			s.arrive(id, member, t.Text.Content, now)
+			s.arrive(Message{ID: id, To: strings.ToLower(member), Type: r.MsgType, Text: r.content(), Card: r.Card.shown(r.MsgType), Arrived: now})
 		}
 	}
 	return a
@@ -175,26 +195,28 @@ func (s *Server) duplicate(request string, interval int, now time.Time) bool {
 	return false
 }
 
-func (s *Server) arrive(id, member, content string, now time.Time) {
-	member = strings.ToLower(member)
-	if s.tooOften(member, now) {
+func (s *Server) arrive(m Message) {
+	if s.tooOften(m.To, PerMinute, m.Arrived) {
 		s.counts.Dropped++
 		return
 	}
-	m := Message{ID: id, To: member, Text: content, Arrived: now}
-	if len(content) > MaxText {
-		m.Text, m.Cut = strings.ToValidUTF8(content[:MaxText], "\uFFFD"), true
+	if m.Card == nil && len(m.Text) > MaxText {
+		m.Text, m.Cut = strings.ToValidUTF8(m.Text[:MaxText], "\uFFFD"), true
 	}
+	s.keep(m)
+}
+
+func (s *Server) keep(m Message) {
 	s.messages = append(s.messages, m)
 	if len(s.messages) > maxMessages {
 		s.messages = s.messages[len(s.messages)-maxMessages:]
 	}
 }
 
-func (s *Server) tooOften(member string, now time.Time) bool {
+func (s *Server) tooOften(whom string, perMinute int, now time.Time) bool {
 	var minute int
-	kept := s.sent[member][:0]
-	for _, at := range s.sent[member] {
+	kept := s.sent[whom][:0]
+	for _, at := range s.sent[whom] {
 		if now.Sub(at) < time.Hour {
 			kept = append(kept, at)
 		}
@@ -202,10 +224,10 @@ func (s *Server) tooOften(member string, now time.Time) bool {
 			minute++
 		}
 	}
-	s.sent[member] = kept
-	if minute >= PerMinute || len(kept) >= PerHour {
+	s.sent[whom] = kept
+	if minute >= perMinute || len(kept) >= PerHour {
 		return true
 	}
-	s.sent[member] = append(kept, now)
+	s.sent[whom] = append(kept, now)
 	return false
 }

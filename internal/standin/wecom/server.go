@@ -1,13 +1,15 @@
 // Package wecom stands in for the WeCom API where there is none: it checks
 // what the provider checks (credentials, tokens and their expiry, members,
-// sizes, rates, duplicates), answers errors inside a 200 as the provider
-// does, can be told to misbehave, and shows what arrived as a reader would
-// see it. It is no WeCom: it knows text messages of one application alone,
-// and tells nobody.
+// sizes, rates, duplicates, cards and the codes that change them once), sends
+// signed callbacks of clicks and messages, answers errors inside a 200 as the
+// provider does, can be told to misbehave, and shows what arrived as a reader
+// would see it. It is no WeCom: it knows texts, Markdown and cards with
+// buttons of one application and of group robots, and tells nobody.
 //
 // The behaviour follows the provider's documentation of gettoken, of
-// message/send, of its error codes and of its rate limits
-// (developer.work.weixin.qq.com, documents 91039, 90236, 90313, 90312).
+// message/send, of updating cards, of callbacks and their encryption, of group
+// robots, of error codes and of rate limits (developer.work.weixin.qq.com,
+// documents 91039, 90236, 94888, 90240, 90968, 91770, 90313, 90312).
 package wecom
 
 import (
@@ -20,13 +22,18 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/midwatch-slo/midwatch/internal/standin/faults"
 )
 
 // The provider's limits.
 const (
-	MaxText   = 2048 // bytes of a text; what is longer is cut
-	PerMinute = 30   // messages to one member; what is more is dropped, with an errcode of 0
-	PerHour   = 1000
+	MaxText          = 2048 // bytes of a text or of Markdown; what is longer is cut
+	PerMinute        = 30   // messages to one member; what is more is dropped, with an errcode of 0
+	PerHour          = 1000
+	RobotPerMinute   = 20             // messages of one robot; what is more is dropped, with an errcode of 0
+	MaxRobotMarkdown = 4096           // bytes of a robot's Markdown; what is longer is refused
+	CodeLife         = 72 * time.Hour // of a response code, which changes a card once
 )
 
 // Bounds of the stand-in itself.
@@ -40,17 +47,27 @@ type Config struct {
 	CorpID, Secret string
 	AgentID        int
 	Members        []string         // user ids, case does not matter; none: everybody is known
+	Robots         []string         // keys of group robots
 	TokenLifetime  time.Duration    // default 2 h, as the provider's
 	Now            func() time.Time // default time.Now
+
+	// Where and how callbacks are sent; no address: none are, and cards are
+	// refused.
+	CallbackURL, CallbackToken, CallbackKey string
+	Transport                               http.RoundTripper // of callbacks; default one of its own
+	Repeats                                 int               // how often a callback comes again though it was answered
 }
 
-// Message is one text that reached a member.
+// Message is one message that reached a member, or the group of a robot.
 type Message struct {
-	ID      string    `json:"id"`
-	To      string    `json:"to"`
-	Text    string    `json:"text"`
-	Cut     bool      `json:"cut"` // the provider cut it to its limit
-	Arrived time.Time `json:"arrived"`
+	ID        string    `json:"id"`
+	To        string    `json:"to"`   // a member, or a robot's key
+	Type      string    `json:"type"` // text, markdown or template_card
+	Text      string    `json:"text"` // of a card: what can be read on it
+	Mentioned []string  `json:"mentioned,omitempty"`
+	Card      *Card     `json:"card,omitempty"`
+	Cut       bool      `json:"cut"` // the provider cut it to its limit
+	Arrived   time.Time `json:"arrived"`
 }
 
 // Counts tell what happened besides messages that arrived.
@@ -58,24 +75,26 @@ type Counts struct {
 	Tokens     int `json:"tokens"`     // times a token was given
 	Sends      int `json:"sends"`      // requests to send, however answered
 	Duplicates int `json:"duplicates"` // accepted, and shown to nobody again
-	Dropped    int `json:"dropped"`    // accepted, and dropped for the rate of one member
+	Dropped    int `json:"dropped"`    // accepted, and dropped for the rate of one member or robot
+	Updates    int `json:"updates"`    // requests to change a card, however answered
 }
 
 // Fault is a way to misbehave.
-type Fault string
+type Fault = faults.Fault
 
 // The faults.
 const (
-	Busy            Fault = "-1"         // errcode -1: system busy
-	TooOften        Fault = "45009"      // errcode 45009: frequency limit
-	TooParallel     Fault = "45033"      // errcode 45033: concurrency limit
-	NoPermission    Fault = "60020"      // errcode 60020: the caller's address is not allowed
-	ServerError     Fault = "500"        // an HTTP 500
-	TooManyRequests Fault = "429"        // an HTTP 429 with Retry-After: 7
-	Hang            Fault = "hang"       // no answer until the client goes away
-	HalfBody        Fault = "half"       // the message arrives, half of the answer does
+	Busy            Fault = "-1"    // errcode -1: system busy
+	Conflict        Fault = "6000"  // errcode 6000: data of different versions
+	TooOften        Fault = "45009" // errcode 45009: frequency limit
+	TooParallel     Fault = "45033" // errcode 45033: concurrency limit
+	NoPermission    Fault = "60020" // errcode 60020: the caller's address is not allowed
+	ServerError           = faults.ServerError
+	TooManyRequests       = faults.TooManyRequests
+	Hang                  = faults.Hang
+	HalfBody              = faults.HalfBody
+	NotJSON               = faults.NotJSON
 	ExpiredToken    Fault = "expired"    // errcode 42001, and the token is forgotten
-	NotJSON         Fault = "not json"   // a 200 with a web page
 	WrongUser       Fault = "wrong user" // errcode 0 with invaliduser naming the member
 )
 
@@ -91,7 +110,9 @@ type Server struct {
 	counts   Counts
 	sent     map[string][]time.Time // member to the times of messages
 	seen     map[string]time.Time   // request to when it stops being a duplicate
-	faults   []Fault
+	codes    map[string]*code       // that change a card once
+	serial   int                    // of messages, codes and callbacks
+	faults.Queue
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -104,12 +125,18 @@ func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Transport == nil {
+		c.Transport = &http.Transport{}
+	}
 	s := &Server{
 		config: c, mux: http.NewServeMux(),
-		tokens: map[string]time.Time{}, sent: map[string][]time.Time{}, seen: map[string]time.Time{},
+		tokens: map[string]time.Time{}, sent: map[string][]time.Time{}, seen: map[string]time.Time{}, codes: map[string]*code{},
 	}
 	s.mux.HandleFunc("GET /cgi-bin/gettoken", s.gettoken)
 	s.mux.HandleFunc("POST /cgi-bin/message/send", s.send)
+	s.mux.HandleFunc("POST /cgi-bin/message/update_template_card", s.update)
+	s.mux.HandleFunc("POST /cgi-bin/webhook/send", s.robot)
+	s.mux.HandleFunc("POST /click", s.click)
 	s.mux.HandleFunc("GET /messages", s.list)
 	s.mux.HandleFunc("GET /{$}", s.phone)
 	return s
@@ -118,20 +145,6 @@ func New(c Config) *Server {
 // ServeHTTP answers the API under /cgi-bin/, the messages as JSON at
 // /messages and as a page at /.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
-// Fail makes the next requests to send misbehave, one fault each.
-func (s *Server) Fail(faults ...Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, faults...)
-}
-
-// Heal forgets the faults that have not happened yet.
-func (s *Server) Heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
 
 // Messages returns what arrived, oldest first, the newest 500.
 func (s *Server) Messages() []Message {
@@ -147,16 +160,11 @@ func (s *Server) Counts() Counts {
 	return s.counts
 }
 
-func (s *Server) nextFault() Fault {
+func (s *Server) nextFault(count func(*Counts)) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts.Sends++
-	if len(s.faults) == 0 {
-		return ""
-	}
-	f := s.faults[0]
-	s.faults = s.faults[1:]
-	return f
+	count(&s.counts)
+	return s.Next()
 }
 
 // answer is what the API says, always in a 200.
@@ -167,6 +175,7 @@ type answer struct {
 	ExpiresIn   int    `json:"expires_in,omitempty"`
 	InvalidUser string `json:"invaliduser,omitempty"`
 	MsgID       string `json:"msgid,omitempty"`
+	Code        string `json:"response_code,omitempty"`
 }
 
 // problem answers as the provider does, hint and address included.
