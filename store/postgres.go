@@ -33,6 +33,8 @@ func settings(idle time.Duration) map[string]string {
 	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	return map[string]string{
 		"application_name":                    "midwatch",
+		"enable_seqscan":                      "off", // what was planned while a table was empty is run when it is full
+		"jit":                                 "off",
 		"client_encoding":                     "UTF8",
 		"lock_timeout":                        ms(12 * time.Second),
 		"statement_timeout":                   ms(15 * time.Second),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/internal/servers"
 	"github.com/midwatch-slo/midwatch/store"
+	"github.com/midwatch-slo/midwatch/store/storetest"
 )
 
 // databases makes empty databases on one real server.
@@ -45,4 +46,9 @@ func openPostgres(t *testing.T, url string) *store.Postgres {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func TestPostgresKeepsTheContract(t *testing.T) {
+	d := newDatabases(t)
+	storetest.Run(t, func(t *testing.T) storetest.Store { return openPostgres(t, d.url(t)) })
 }

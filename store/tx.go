@@ -60,30 +60,36 @@ func first[T any](t *Tx, scan func(scanner, *T) error, query string, args ...any
 	return all[0], true, nil
 }
 
-// chunk is how many values go into one IN (…).
-const chunk = 64
-
-var placeholders = strings.TrimSuffix(strings.Repeat("?, ", chunk), ", ")
+// chunk is how many values go into one IN (…) at most.
+const chunk = 256
 
 // among runs query, which has one %s for the values of an IN, over all
 // values, as many at a time as one statement takes. args go before them.
 func among[K, T any](values []K, query string, run func(query string, values []any) ([]T, error)) ([]T, error) {
-	query = fmt.Sprintf(query, placeholders)
 	var all []T
 	for len(values) > 0 {
 		part := values[:min(chunk, len(values))]
 		values = values[len(part):]
-		args := make([]any, chunk) // short parts repeat their last value: one statement serves all
+		args := make([]any, width(len(part))) // short parts repeat their last value: few statements serve all
 		for i := range args {
 			args[i] = part[min(i, len(part)-1)]
 		}
-		some, err := run(query, args)
+		some, err := run(fmt.Sprintf(query, strings.TrimSuffix(strings.Repeat("?, ", len(args)), ", ")), args)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// width returns how many places a statement has for n values.
+func width(n int) int {
+	w := 1
+	for w < n {
+		w *= 4
+	}
+	return w
 }
 
 // clean makes texts what both databases keep: valid UTF-8 without NUL.
