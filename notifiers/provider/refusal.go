@@ -65,10 +65,25 @@ func Failure(channel string, err error, passing Waits) *page.SendError {
 	return se
 }
 
+// Unsent is an error that came before anything of a message was sent.
+type Unsent struct{ Err error }
+
+// Error returns the cause's.
+func (u *Unsent) Error() string { return u.Err.Error() }
+
+// Unwrap returns the cause.
+func (u *Unsent) Unwrap() error { return u.Err }
+
 // InDoubt tells whether a message may have arrived though err came back. What
 // the provider refuses with a code has not, unless that says no more than
 // that the provider is busy; nor has what never reached it.
 func InDoubt(err error) bool {
+	if _, ok := errors.AsType[*Unsent](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[*page.SendError](err); ok {
+		return false
+	}
 	if refused, ok := errors.AsType[*Refusal](err); ok {
 		return refused.Status >= 500 || refused.Code == -1
 	}

@@ -58,9 +58,6 @@ func (r *Robot) Send(ctx context.Context, p page.Page) (ref string, err error) {
 	if err != nil {
 		return "", &page.SendError{Channel: r.settings.Name, Err: err}
 	}
-	if p.Kind == page.Updated {
-		return "", nil // a robot's message cannot be changed
-	}
 	give, wait := r.pace.Take("")
 	if wait > 0 {
 		return "", &page.SendError{

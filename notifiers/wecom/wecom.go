@@ -1,47 +1,68 @@
-// Package wecom sends pages as text messages of a WeCom (企业微信)
-// application to its members. It knows neither robots nor callbacks.
+// Package wecom sends pages as messages of a WeCom (企业微信) application to its
+// members, and as messages of its group robots.
 //
-// What it keeps to is in the provider's documentation of gettoken,
-// message/send, the error codes and the rate limits
-// (developer.work.weixin.qq.com, documents 91039, 90236, 90313, 90312).
+// An application's messages are texts, Markdown, or cards with buttons. A
+// click on a button comes back as a callback, which Handler answers: it is
+// verified, done by a Desk, and shown on the card. Members can also write
+// "ack 12" to the application. The package does not know what acknowledging
+// is, nor who is on call.
+//
+// What it keeps to is in the provider's documentation
+// (https://developer.work.weixin.qq.com/document/path/…): gettoken 91039,
+// message/send 90236, updating cards 94888, receiving messages 90238 and
+// 90239, events 90240, encryption 90968, error codes 90313, rate limits 90312,
+// group robots 91770.
 package wecom
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/notifiers"
-	"github.com/midwatch-slo/midwatch/page"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 )
 
-// MaxText is how many bytes of a text the provider delivers; it cuts what is
-// longer.
-const MaxText = 2048
+// The sizes, in bytes, of what the provider delivers to a member: it cuts what
+// is longer.
+const (
+	MaxText     = 2048
+	MaxMarkdown = 2048
+)
 
-// duplicateInterval is how long the provider takes the same request for the
-// same message: its maximum, four hours.
-const duplicateInterval = 4 * time.Hour
+// The provider drops, without a word, what one member gets beyond these.
+const (
+	perMinute = 30
+	perHour   = 1000
+)
+
+// The kinds of messages.
+const (
+	messageCard     = "card"
+	messageMarkdown = "markdown"
+	messageText     = "text"
+)
+
+// usualURL is the provider's own address.
+const usualURL = "https://qyapi.weixin.qq.com"
 
 // Config says which application sends. Secret and SecretFile are
 // alternatives.
 type Config struct {
-	APIURL     string        `yaml:"api_url"` // default https://qyapi.weixin.qq.com
-	CorpID     string        `yaml:"corp_id"`
-	AgentID    int           `yaml:"agent_id"`
-	Secret     secret.Secret `yaml:"secret"`
-	SecretFile string        `yaml:"secret_file"`
-	Timeout    time.Duration `yaml:"timeout"` // of one send, its token included; default 10s
+	APIURL     string        `yaml:"api_url"`     // where the API is; default https://qyapi.weixin.qq.com
+	CorpID     string        `yaml:"corp_id"`     // of the company
+	AgentID    int           `yaml:"agent_id"`    // of the application
+	Secret     secret.Secret `yaml:"secret"`      // of the application
+	SecretFile string        `yaml:"secret_file"` // a file that holds the secret
+	Timeout    time.Duration `yaml:"timeout"`     // of one send, its token included; default 10s
+	Message    string        `yaml:"message"`     // card, markdown or text; default card when there is a callback, else text
+	Callback   *Callback     `yaml:"callback"`    // how clicks and messages of members come back; none: cards are not possible
 
 	Name      string            `yaml:"-"` // of the channel; default wecom
 	Logger    *slog.Logger      `yaml:"-"` // default: none
@@ -49,12 +70,21 @@ type Config struct {
 	Now       func() time.Time  `yaml:"-"` // default time.Now
 }
 
+// Callback is what the provider's console shows under "API receives messages".
+// Token and TokenFile are alternatives, as are AESKey and AESKeyFile.
+type Callback struct {
+	Token      secret.Secret `yaml:"token"`        // by which the provider signs
+	TokenFile  string        `yaml:"token_file"`   // a file that holds the token
+	AESKey     secret.Secret `yaml:"aes_key"`      // EncodingAESKey, 43 characters
+	AESKeyFile string        `yaml:"aes_key_file"` // a file that holds the key
+}
+
 // Check returns what is wrong with the configuration; the error joins all of
 // it. Secret files are not read.
 func (c Config) Check() error {
 	var errs []error
 	if u, err := url.Parse(c.APIURL); c.APIURL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
-		errs = append(errs, errors.New("api_url: want a URL such as https://qyapi.weixin.qq.com"))
+		errs = append(errs, fmt.Errorf("api_url: want a URL such as %s", usualURL))
 	}
 	if c.CorpID == "" {
 		errs = append(errs, errors.New("corp_id: missing"))
@@ -68,7 +98,28 @@ func (c Config) Check() error {
 	if c.Timeout < 0 {
 		errs = append(errs, errors.New("timeout: want more than 0"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.checkMessage()...)...)
+}
+
+func (c Config) checkMessage() (errs []error) {
+	switch c.Message {
+	case "", messageText, messageMarkdown:
+	case messageCard:
+		if c.Callback == nil {
+			errs = append(errs, errors.New("message: the provider takes cards with buttons only from applications with a callback: give callback, or markdown or text"))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("message: %q is none of card, markdown, text", c.Message))
+	}
+	if cb := c.Callback; cb != nil {
+		if cb.Token.Empty() && cb.TokenFile == "" {
+			errs = append(errs, errors.New("callback.token: missing: give token or token_file"))
+		}
+		if cb.AESKey.Empty() && cb.AESKeyFile == "" {
+			errs = append(errs, errors.New("callback.aes_key: missing: give aes_key or aes_key_file"))
+		}
+	}
+	return errs
 }
 
 func (c *Config) defaults() (err error) {
@@ -78,38 +129,16 @@ func (c *Config) defaults() (err error) {
 	if c.Secret, err = secret.Resolve("secret", c.Secret, c.SecretFile); err != nil {
 		return err
 	}
-	if c.APIURL == "" {
-		c.APIURL = "https://qyapi.weixin.qq.com"
-	}
-	c.APIURL = strings.TrimRight(c.APIURL, "/")
-	if c.Name == "" {
-		c.Name = "wecom"
-	}
-	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.Transport == nil {
-		c.Transport = transport()
+	s := provider.Settings{APIURL: c.APIURL, Timeout: c.Timeout, Name: c.Name, Logger: c.Logger, Transport: c.Transport, Now: c.Now}
+	s.Default("wecom", usualURL)
+	c.APIURL, c.Timeout, c.Name, c.Logger, c.Transport, c.Now = s.APIURL, s.Timeout, s.Name, s.Logger, s.Transport, s.Now
+	if c.Message == "" {
+		c.Message = messageText
+		if c.Callback != nil {
+			c.Message = messageCard
+		}
 	}
 	return nil
-}
-
-func transport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   8,
-		IdleConnTimeout:       time.Minute,
-		ResponseHeaderTimeout: 30 * time.Second,
-	}
 }
 
 // Notifier sends pages to members of one WeCom application.
@@ -117,11 +146,24 @@ type Notifier struct {
 	config Config
 	api    *api
 	tokens *tokens
-	pace   *pace
-	doubts *doubts
+	cipher *envelope // of callbacks; nil when there are none
+	work   *work
+	*memory
 }
 
-var _ notifiers.Notifier = (*Notifier)(nil)
+// memory is what a notifier has learned, and the next one of the same
+// application goes on with.
+type memory struct {
+	pace   *provider.Pace
+	doubts *doubts
+	cards  *cards
+	seen   *seen
+}
+
+var (
+	_ notifiers.Notifier = (*Notifier)(nil)
+	_ notifiers.Editor   = (*Notifier)(nil)
+)
 
 // New returns a notifier. The error says what is wrong with the
 // configuration; nothing is sent.
@@ -130,146 +172,40 @@ func New(c Config) (*Notifier, error) {
 		return nil, fmt.Errorf("wecom: %w", err)
 	}
 	a := newAPI(c)
-	return &Notifier{
-		config: c, api: a, pace: newPace(c.Now), doubts: newDoubts(),
+	n := &Notifier{
+		config: c, api: a, work: newWork(),
 		tokens: newTokens(c.Now, func(ctx context.Context) (string, time.Duration, error) { return a.token(ctx) }),
-	}, nil
+		memory: &memory{
+			pace:   provider.NewPace(c.Now, provider.Limit{Messages: perMinute, Per: time.Minute}, provider.Limit{Messages: perHour, Per: time.Hour}),
+			doubts: newDoubts(), cards: newCards(), seen: newSeen(),
+		},
+	}
+	if c.Callback != nil {
+		var err error
+		if n.cipher, err = openEnvelope(*c.Callback, c.CorpID); err != nil {
+			return nil, fmt.Errorf("wecom: %w", err)
+		}
+	}
+	return n, nil
 }
 
 // Inherit takes over what an earlier notifier of the same application knows:
-// which pages are in doubt, and what each member was sent. Both may go on
-// sending. It must come before the first Send.
+// which pages are in doubt, what each member was sent, which cards there are
+// and which callbacks have been answered. Both may go on sending. It must come
+// before the first Send and the first callback.
 func (n *Notifier) Inherit(from *Notifier) {
 	if from.config.CorpID == n.config.CorpID && from.config.AgentID == n.config.AgentID {
-		n.doubts, n.pace = from.doubts, from.pace
+		n.memory = from.memory
 	}
 }
 
-// message is a request to send a text. The provider recognises the same
-// request, so it holds nothing that differs from try to try.
-type message struct {
-	ToUser   string      `json:"touser"`
-	MsgType  string      `json:"msgtype"`
-	AgentID  int         `json:"agentid"`
-	Text     messageText `json:"text"`
-	Check    int         `json:"enable_duplicate_check"`
-	Interval int         `json:"duplicate_check_interval"`
-}
+// Edits tells whether cards are sent, which can be changed.
+func (n *Notifier) Edits() bool { return n.config.Message == messageCard }
 
-type messageText struct {
-	Content string `json:"content"`
-}
+// Close waits for what callbacks and cards still have under way, which takes
+// half a minute at most, and takes no more of it. Send goes on working.
+func (n *Notifier) Close() { n.work.close() }
 
-// Send sends the page to the member whose user id is p.To.Address. The same
-// page again within four hours is accepted and shown once.
-func (n *Notifier) Send(ctx context.Context, p page.Page) (ref string, err error) {
-	return "", n.send(ctx, p)
-}
-
-func (n *Notifier) send(ctx context.Context, p page.Page) error {
-	member := p.To.Address
-	// A list, or everybody, is not one person.
-	if member == "" || strings.ContainsAny(member, "|@ ") {
-		return n.permanent("", fmt.Errorf("%q is no user id", member))
-	}
-	if wait := n.pace.take(member); wait > 0 {
-		return &page.SendError{Channel: n.config.Name, Temporary: true, RetryAfter: wait, Err: errors.New("the provider would drop more messages to one member")}
-	}
-	ctx, cancel := context.WithTimeout(ctx, n.config.Timeout)
-	defer cancel()
-	body, err := n.body(p)
-	if err != nil {
-		return n.permanent("", fmt.Errorf("encode message: %w", err))
-	}
-	a, err := n.deliver(ctx, body)
-	if err != nil {
-		failure := n.failure(err)
-		if inDoubt(err) {
-			n.doubts.add(p.Key, body)
-		} else if !failure.Temporary { // else an earlier try may have arrived all the same
-			n.doubts.remove(p.Key)
-		}
-		return failure
-	}
-	n.doubts.remove(p.Key)
-	if named(a.InvalidUser, member) || named(a.UnlicensedUser, member) {
-		return n.permanent("", fmt.Errorf("%s is outside the application's range, or not licensed", member))
-	}
-	return nil
-}
-
-// body returns the request for a page: the one that was made before when
-// nobody knows what became of it, so that the provider recognises it.
-func (n *Notifier) body(p page.Page) ([]byte, error) {
-	if body := n.doubts.body(p.Key); body != nil {
-		return body, nil
-	}
-	return encode(message{
-		ToUser: p.To.Address, MsgType: "text", AgentID: n.config.AgentID, Text: messageText{p.Text(MaxText)},
-		Check: 1, Interval: int(duplicateInterval / time.Second),
-	})
-}
-
-// inDoubt tells whether a message may have arrived though err came back. What
-// the provider refuses with a code has not.
-func inDoubt(err error) bool {
-	if refused, ok := errors.AsType[*refusal](err); ok {
-		return refused.status >= 500 || refused.code == -1
-	}
-	return err != nil
-}
-
-// deliver sends with the token at hand, and once more with another when the
-// provider says that it is not valid.
-func (n *Notifier) deliver(ctx context.Context, body []byte) (answer, error) {
-	token, err := n.tokens.get(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	a, err := n.api.send(ctx, token, body)
-	var refused *refusal
-	if !errors.As(err, &refused) || !refused.token() {
-		return a, err
-	}
-	n.config.Logger.DebugContext(ctx, "access token refused", "channel", n.config.Name, "errcode", refused.code)
-	n.tokens.forget(token)
-	if token, err = n.tokens.get(ctx); err != nil {
-		return answer{}, err
-	}
-	return n.api.send(ctx, token, body)
-}
-
-func (n *Notifier) permanent(code string, err error) error {
-	return &page.SendError{Channel: n.config.Name, Code: code, Err: err}
-}
-
-func (n *Notifier) failure(err error) *page.SendError {
-	se := &page.SendError{Channel: n.config.Name, Temporary: true, Err: err}
-	if refused, ok := errors.AsType[*refusal](err); ok {
-		se.Code = refused.name()
-		se.Temporary, se.RetryAfter = refused.temporary()
-	}
-	return se
-}
-
-func encode(m message) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	// \u003c and the like are characters that the provider refuses (40033).
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(m)
-	return b.Bytes(), err
-}
-
-// named tells whether a list such as "a|b", which the provider writes in
-// lower case, names a member.
-func named(list, member string) bool {
-	for name := range strings.SplitSeq(list, "|") {
-		if name != "" && strings.EqualFold(name, member) {
-			return true
-		}
-	}
-	return false
-}
-
-func errcode(code int) string { return "errcode " + strconv.Itoa(code) }
+// isMember tells whether a text is one user id: a list, or everybody, is not
+// one person.
+func isMember(id string) bool { return id != "" && !strings.ContainsAny(id, "|@ ") }

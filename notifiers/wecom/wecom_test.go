@@ -19,6 +19,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/secret"
 	standin "github.com/midwatch-slo/midwatch/internal/standin/wecom"
 	"github.com/midwatch-slo/midwatch/notifiers/notifytest"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -51,48 +52,112 @@ type rig struct {
 	web      *httptest.Server
 }
 
+const (
+	callbackToken = "callback-token-of-the-console"
+	callbackKey   = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
+)
+
+// newRig returns a notifier that sends texts.
 func newRig(t *testing.T, logger *slog.Logger) rig {
 	t.Helper()
+	return newRigFor(t, logger, Config{Message: "text"}, "")
+}
+
+// newRigFor returns a notifier as the configuration wants it, with a callback
+// when there is an address for it.
+func newRigFor(t *testing.T, logger *slog.Logger, config Config, callbackURL string) rig {
+	t.Helper()
 	c := &clock{at: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)}
+	transport := &http.Transport{}
 	provider := standin.New(standin.Config{
-		CorpID: "ww1234", Secret: corpSecret, AgentID: 1000002, Members: []string{"LiWei"},
+		CorpID: "ww1234", Secret: corpSecret, AgentID: 1000002, Members: []string{"LiWei", "Ana"}, Robots: []string{robotKey},
 		TokenLifetime: 2 * time.Hour, Now: c.now,
+		CallbackURL: callbackURL, CallbackToken: callbackToken, CallbackKey: callbackKey, Transport: transport,
 	})
 	web := httptest.NewServer(provider)
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		web.Close()
-	})
-	n, err := New(Config{
-		APIURL: web.URL, CorpID: "ww1234", AgentID: 1000002, Secret: secret.New(corpSecret),
-		Logger: logger, Transport: transport, Now: c.now,
-	})
+	config.APIURL, config.CorpID, config.AgentID, config.Secret = web.URL, "ww1234", 1000002, secret.New(corpSecret)
+	config.Logger, config.Transport, config.Now = logger, transport, c.now
+	if callbackURL != "" {
+		config.Callback = &Callback{Token: secret.New(callbackToken), AESKey: secret.New(callbackKey)}
+	}
+	n, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		n.Close()
+		transport.CloseIdleConnections()
+		web.Close()
+	})
 	return rig{n, provider, c, web}
 }
 
-func TestContract(t *testing.T) {
-	faults := map[notifytest.Trouble]standin.Fault{
-		notifytest.Down: standin.ServerError, notifytest.Later: standin.TooOften, notifytest.Refused: standin.NoPermission,
+func (r rig) send(ctx context.Context, p page.Page) error {
+	_, err := r.Send(ctx, p)
+	return err
+}
+
+// replies are the provider's answers, and what is made of them.
+func replies(fail func(...standin.Fault)) (all []notifytest.Reply) {
+	for _, r := range []struct {
+		fault     standin.Fault
+		temporary bool
+		code      string
+		after     time.Duration
+	}{
+		{standin.Busy, true, "errcode -1", 2 * time.Second},
+		{standin.Conflict, true, "errcode 6000", 2 * time.Second},
+		{standin.TooParallel, true, "errcode 45033", 2 * time.Second},
+		{standin.ServerError, true, "500", 0},
+		{standin.TooManyRequests, true, "429", 7 * time.Second},
+		{standin.NotJSON, true, "", 0},
+		{standin.NoPermission, false, "errcode 60020", 0},
+		{standin.TooOften, true, "errcode 45009", time.Minute},
+	} {
+		all = append(all, notifytest.Reply{
+			Name: string(r.fault), Answer: func() { fail(r.fault) }, Temporary: r.temporary, Code: r.code, After: r.after,
+		})
+	}
+	return all
+}
+
+func troubles() map[notifytest.Trouble]standin.Fault {
+	return map[notifytest.Trouble]standin.Fault{
+		notifytest.Down: standin.ServerError, notifytest.Later: standin.Busy, notifytest.Refused: standin.NoPermission,
 		notifytest.Hang: standin.Hang, notifytest.Half: standin.HalfBody,
 	}
-	notifytest.Run(t, func(t *testing.T, logger *slog.Logger) notifytest.Provider {
-		r := newRig(t, logger)
-		return notifytest.Provider{
-			Notifier: r, Channel: "wecom", Address: "LiWei", Limit: MaxText, Secrets: []string{corpSecret, "s3cret", "access_token="},
-			Delivered: func() (got []notifytest.Delivery) {
-				for _, m := range r.provider.Messages() {
-					got = append(got, notifytest.Delivery{To: m.To, Text: m.Text})
-				}
-				return got
-			},
-			Trouble: func(f notifytest.Trouble) { r.provider.Fail(faults[f]) },
-			Close:   r.web.Close,
-		}
-	})
+}
+
+// markup is what the provider would make more of than text.
+func markup() []string {
+	return []string{`<a href="http://evil.example">tap</a>`, "<@all>", "[tap](http://evil.example)", "**bold**", `<font color="warning">`, "`code`"}
+}
+
+// inText is the part of it that a text can hold.
+func inText() []string { return []string{`<a href="http://evil.example">tap</a>`} }
+
+func TestContract(t *testing.T) {
+	run := func(t *testing.T, config Config, callbackURL string, limit int, markup []string) {
+		notifytest.Run(t, func(t *testing.T, logger *slog.Logger) notifytest.Provider {
+			r := newRigFor(t, logger, config, callbackURL)
+			return notifytest.Provider{
+				Notifier: r, Channel: "wecom", Address: "LiWei", Limit: limit, Markup: markup,
+				Secrets: []string{corpSecret, "s3cret", "access_token=", callbackToken, callbackKey},
+				Replies: replies(r.provider.Fail),
+				Delivered: func() (got []notifytest.Delivery) {
+					for _, m := range r.provider.Messages() {
+						got = append(got, notifytest.Delivery{To: m.To, Text: strings.ReplaceAll(m.Text, "**", ""), Raw: m.Text})
+					}
+					return got
+				},
+				Trouble: func(f notifytest.Trouble) { r.provider.Fail(troubles()[f]) },
+				Close:   r.web.Close,
+			}
+		})
+	}
+	t.Run("text", func(t *testing.T) { run(t, Config{Message: "text"}, "", MaxText, inText()) })
+	t.Run("markdown", func(t *testing.T) { run(t, Config{Message: "markdown"}, "", MaxMarkdown, markup()) })
+	t.Run("card", func(t *testing.T) { run(t, Config{}, "http://127.0.0.1:1/callback", 0, nil) })
 }
 
 func pageTo(address, key string) page.Page {
@@ -108,30 +173,11 @@ func sendError(t *testing.T, err error) *page.SendError {
 	return se
 }
 
-func TestAnswersOfTheProvider(t *testing.T) {
-	for _, tt := range []struct {
-		fault     standin.Fault
-		temporary bool
-		after     time.Duration
-		code      string
-	}{
-		{standin.Busy, true, 2 * time.Second, "errcode -1"},
-		{standin.TooOften, true, time.Minute, "errcode 45009"},
-		{standin.TooParallel, true, 2 * time.Second, "errcode 45033"},
-		{standin.ServerError, true, 0, "500"},
-		{standin.TooManyRequests, true, 7 * time.Second, "429"},
-		{standin.NotJSON, true, 0, ""},
-		{standin.NoPermission, false, 0, "errcode 60020"},
-		{standin.WrongUser, false, 0, ""},
-	} {
-		t.Run(string(tt.fault), func(t *testing.T) {
-			r := newRig(t, nil)
-			r.provider.Fail(tt.fault)
-			se := sendError(t, r.send(t.Context(), pageTo("LiWei", "a")))
-			if se.Temporary != tt.temporary || se.RetryAfter != tt.after || se.Code != tt.code {
-				t.Errorf("got %+v", se)
-			}
-		})
+func TestMemberOutOfRangeIsPermanent(t *testing.T) {
+	r := newRig(t, nil)
+	r.provider.Fail(standin.WrongUser)
+	if se := sendError(t, r.send(t.Context(), pageTo("LiWei", "a"))); se.Temporary {
+		t.Errorf("got %+v", se)
 	}
 }
 
@@ -150,9 +196,12 @@ func TestUnknownMemberIsPermanent(t *testing.T) {
 	}
 }
 
-func TestUnlicensedMemberIsPermanent(t *testing.T) {
-	if !named("ana|liwei", "LiWei") || named("ana|liwei2", "LiWei") || named("", "") {
-		t.Error("a list is read wrong")
+func TestNamesAreReadInBothForms(t *testing.T) {
+	for text, want := range map[string]bool{`"ana|liwei"`: true, `["ana","liwei"]`: true, `"ana|liwei2"`: false, `""`: false, `[]`: false, `7`: false} {
+		a, err := read([]byte(`{"errcode":0,"invaliduser":` + text + `}`))
+		if err != nil || a.InvalidUser.has("LiWei") != want || a.InvalidUser.has("") {
+			t.Errorf("%s: %v, %v", text, a.InvalidUser, err)
+		}
 	}
 }
 
@@ -207,7 +256,7 @@ func TestWrongSecretIsPermanent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = n.send(t.Context(), pageTo("LiWei", "a"))
+	_, err = n.Send(t.Context(), pageTo("LiWei", "a"))
 	if se := sendError(t, err); se.Temporary || se.Code != "errcode 40001" || strings.Contains(err.Error(), "wrong-secret") {
 		t.Errorf("got %v", err)
 	}
@@ -315,20 +364,16 @@ func TestPaceIsKeptBeforeTheProviderDrops(t *testing.T) {
 	}
 }
 
-func TestPaceByTheHour(t *testing.T) {
-	c := &clock{at: time.Unix(0, 0)}
-	p := newPace(c.now)
-	for i := range perHour {
-		if wait := p.take("a"); wait != 0 {
-			t.Fatalf("message %d waits %s", i, wait)
+func TestWhatTheProviderDidNotTakeDoesNotCount(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 3 * standin.PerMinute {
+		r.provider.Fail(standin.TooOften)
+		if err := r.send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); sendError(t, err).Code != "errcode 45009" {
+			t.Fatalf("try %d: %v", i, err)
 		}
-		c.advance(3 * time.Second)
 	}
-	if wait := p.take("a"); wait != 10*time.Minute {
-		t.Errorf("waits %s, want 10m", wait)
-	}
-	if wait := p.take("b"); wait != 0 {
-		t.Errorf("another member waits %s", wait)
+	if err := r.send(t.Context(), pageTo("LiWei", "at last")); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -383,7 +428,7 @@ func TestConfiguration(t *testing.T) {
 }
 
 func TestRequestHasNoEscapes(t *testing.T) {
-	b, err := encode(message{Text: messageText{"a < b & c\n连接池"}})
+	b, err := provider.Encode(message{Text: &content{"a < b & c\n连接池"}})
 	if err != nil || strings.Contains(string(b), `\u`) {
 		t.Errorf("%s, %v", b, err)
 	}
