@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,61 +23,6 @@ const maxName = 100
 
 // act acknowledges or resolves.
 type act func(ctx context.Context, id int64, actor string) (alert.Incident, error)
-
-// receive takes alerts in as Alertmanager does. It answers 200 only after
-// they are kept; the valid ones are, also when others are not.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
-	if err := jsonBody(r); err != nil {
-		return err
-	}
-	alerts, err := alert.Parse(r.Body, h.Now())
-	var invalid alert.InvalidError
-	if err != nil && !errors.As(err, &invalid) {
-		return unreadable(err)
-	}
-	if len(alerts) > 0 {
-		if err := h.Receiver.Receive(r.Context(), alerts); err != nil {
-			id := h.logged(r.Context(), "keep alerts", err)
-			return problem{status: http.StatusServiceUnavailable, kind: wire.Unavailable, text: "the alerts are not kept, send them again; the log has the cause under id " + id}
-		}
-	}
-	if invalid != nil {
-		return badData("%v", invalid)
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
-}
-
-// unreadable maps an error of a body of which nothing was taken.
-func unreadable(err error) error {
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return err
-	case errors.Is(err, alert.ErrTooLarge):
-		return problem{status: http.StatusRequestEntityTooLarge, kind: wire.BadData, text: err.Error()}
-	case errors.Is(err, alert.ErrMalformed):
-		return badData("%v", err)
-	}
-	return badData("the body ends before it should")
-}
-
-// jsonBody refuses what is not declared as plain JSON. No page of another
-// site can make a browser declare that without asking first.
-func jsonBody(r *http.Request) error {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return problem{status: http.StatusUnsupportedMediaType, kind: wire.BadData, text: "the content type must be application/json"}
-	}
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return problem{status: http.StatusUnsupportedMediaType, kind: wire.BadData, text: "compressed bodies are not served, send the alerts as they are"}
-	}
-	return nil
-}
-
-func (h *Handler) unknownV2(_ http.ResponseWriter, r *http.Request) error {
-	return notFound("of Alertmanager's API only POST /api/v2/alerts is served yet, not %s %s", r.Method, r.URL.Path)
-}
 
 func (h *Handler) unknownAPI(_ http.ResponseWriter, r *http.Request) error {
 	return notFound("nothing is served at %s: see /api/v1/ and /api/v2/", r.URL.Path)

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,7 +79,11 @@ func TestHostileAlerts(t *testing.T) {
 		"connection lost":  {io.MultiReader(strings.NewReader("["), broken{}), nil, 400},
 		"a form":           {strings.NewReader(oneAlert), []string{"Content-Type", "text/plain"}, 415},
 		"no content type":  {strings.NewReader(oneAlert), []string{"Content-Type", ""}, 415},
-		"compressed":       {strings.NewReader(oneAlert), []string{"Content-Encoding", "gzip"}, 415},
+		"no gzip":          {strings.NewReader(oneAlert), []string{"Content-Encoding", "gzip"}, 400},
+		"half a gzip":      {strings.NewReader(zipped(oneAlert)[:40]), []string{"Content-Encoding", "gzip"}, 400},
+		"a bomb":           {strings.NewReader(zipped("[" + strings.Repeat(" ", 17<<20))), []string{"Content-Encoding", "gzip"}, 413},
+		"other encoding":   {strings.NewReader(oneAlert), []string{"Content-Encoding", "br"}, 415},
+		"gzip":             {strings.NewReader(zipped(oneAlert)), []string{"Content-Encoding", "gzip"}, 200},
 		"type with params": {strings.NewReader(oneAlert), []string{"Content-Type", "application/json; charset=utf-8"}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,6 +104,14 @@ func TestHostileAlerts(t *testing.T) {
 	}
 }
 
+func zipped(s string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, s)
+	_ = z.Close()
+	return b.String()
+}
+
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) {
@@ -114,8 +128,9 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestUnknownPathsOfTheAPIs(t *testing.T) {
 	h := newHouse(t, nil)
 	for target, part := range map[string]string{
-		"/api/v2/silences":           "only POST /api/v2/alerts is served yet",
-		"/api/v2/alerts/groups":      "only POST /api/v2/alerts is served yet",
+		"/api/v2/silences":           "silences are not served",
+		"/api/v2/alerts":             "alerts are not served",
+		"/api/v2/flush":              "nothing of Alertmanager's API is served at GET /api/v2/flush",
 		"/api/v1/query":              "nothing is served",
 		"/api/v1/incidents/42/flush": "nothing is served",
 		"/api/v3/x":                  "see /api/v1/",

@@ -14,6 +14,9 @@ import (
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
+// maxReason is how long the reason of a refusal may be, in bytes.
+const maxReason = 2 << 10
+
 // statusClientGone is what nginx logs for a client that did not wait.
 const statusClientGone = 499
 
@@ -52,12 +55,15 @@ func wrongMethod(method string, allowed []string) problem {
 // know stays in the log, under an id that the client gets.
 func (h *Handler) explain(r *http.Request, err error) problem {
 	var (
-		p     problem
-		large *http.MaxBytesError
+		p       problem
+		large   *http.MaxBytesError
+		refused *RefusedError
 	)
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &refused):
+		return badData("%s", cut(refused.Reason, maxReason))
 	case errors.As(err, &large):
 		return problem{status: http.StatusRequestEntityTooLarge, kind: wire.BadData, text: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
 	case errors.Is(err, ErrNotFound):

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
 // answer writes a response, or returns an error before it has written
@@ -24,6 +27,7 @@ type route struct {
 	methods []string      // nil allows all
 	limit   time.Duration // deadline of the request's context; 0 is none
 	body    int64         // bytes of body that are read; 0 is none
+	via     string        // by which way somebody acts here, for the audit
 	answer  answer
 	fail    func(w http.ResponseWriter, r *http.Request, p problem)
 }
@@ -46,6 +50,7 @@ func (h *Handler) serve(rt route) http.Handler {
 				panic(http.ErrAbortHandler) // the answer is cut off: let the client see that
 			}
 		}()
+		r = r.WithContext(alert.WithVia(r.Context(), rt.way(r)))
 		if rt.limit > 0 {
 			ctx, cancel := context.WithTimeout(r.Context(), rt.limit)
 			defer cancel()
@@ -56,6 +61,15 @@ func (h *Handler) serve(rt route) http.Handler {
 			rt.fail(rec, r, h.explain(r, err))
 		}
 	})
+}
+
+// way returns by which way somebody acts: that of the route, or what the
+// command line says of itself.
+func (rt route) way(r *http.Request) string {
+	if rt.via == "api" && r.Header.Get(wire.ViaHeader) == "cli" {
+		return "cli"
+	}
+	return rt.via
 }
 
 func (rt route) run(w http.ResponseWriter, r *http.Request) error {

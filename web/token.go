@@ -24,18 +24,21 @@ type TokenConfig struct {
 type Tokens struct{ known []token }
 
 type token struct {
-	name string
-	sum  [sha256.Size]byte
+	name    string
+	cluster string // of an ingest token: where its alerts come from
+	sum     [sha256.Size]byte
 }
 
 // NewTokens reads the configured tokens. A token that is missing, shorter
 // than 8 bytes or given twice is an error that names its place, never its
 // value.
-func NewTokens(configs []TokenConfig) (*Tokens, error) {
+func NewTokens(configs []TokenConfig) (*Tokens, error) { return newTokens("tokens", configs) }
+
+func newTokens(list string, configs []TokenConfig) (*Tokens, error) {
 	t := &Tokens{}
 	seen := map[[sha256.Size]byte]int{}
 	for i, c := range configs {
-		field := fmt.Sprintf("tokens.%d.token", i)
+		field := fmt.Sprintf("%s.%d.token", list, i)
 		s, err := secret.Resolve(field, c.Token, c.TokenFile)
 		if err != nil {
 			return nil, err
@@ -45,7 +48,7 @@ func NewTokens(configs []TokenConfig) (*Tokens, error) {
 		}
 		sum := sha256.Sum256([]byte(s.Reveal()))
 		if first, ok := seen[sum]; ok {
-			return nil, fmt.Errorf("%s: the same as tokens.%d.token", field, first)
+			return nil, fmt.Errorf("%s: the same as %s.%d.token", field, list, first)
 		}
 		seen[sum] = i
 		t.known = append(t.known, token{name: c.Name, sum: sum})
@@ -55,16 +58,16 @@ func NewTokens(configs []TokenConfig) (*Tokens, error) {
 
 // find looks a token up in a time that depends neither on its value nor on
 // which one it is.
-func (t *Tokens) find(value string) (name string, ok bool) {
+func (t *Tokens) find(value string) (found token, ok bool) {
 	sum := sha256.Sum256([]byte(value))
-	found := -1
+	at := -1
 	for i, k := range t.known {
-		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], k.sum[:]), i, found)
+		at = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], k.sum[:]), i, at)
 	}
-	if found < 0 {
-		return "", false
+	if at < 0 {
+		return token{}, false
 	}
-	return t.known[found].name, true
+	return t.known[at], true
 }
 
 // actor returns who acts with a token: its own name, else who the request
@@ -73,14 +76,14 @@ func (t *Tokens) actor(value, by string) (string, error) {
 	if len(t.known) == 0 {
 		return "", errNoTokens
 	}
-	name, ok := t.find(value)
+	who, ok := t.find(value)
 	switch {
 	case !ok && value == "":
 		return "", errTokenMissing
 	case !ok:
 		return "", errTokenUnknown
-	case name != "":
-		return name, nil
+	case who.name != "":
+		return who.name, nil
 	case by != "":
 		return by, nil
 	}

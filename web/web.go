@@ -10,20 +10,21 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/midwatch-slo/midwatch/alert"
 )
 
 // Bounds of requests.
 const (
-	maxActBody   = 16 << 10
-	maxQueryBody = 10 << 20 // what net/http itself allows a form
+	maxActBody     = 16 << 10
+	maxSilenceBody = 512 << 10
+	maxCallback    = 1 << 20
+	maxQueryBody   = 10 << 20 // what net/http itself allows a form
 
 	readLimit  = 10 * time.Second // for an answer that a person waits for
 	writeLimit = 30 * time.Second // for what must be committed first
@@ -36,6 +37,23 @@ type Config struct {
 	Incidents Incidents
 	Board     Board
 	OnCall    OnCall
+
+	// What of these is nil is answered with 404, and its pages say so.
+	Desk       Desk
+	Alerts     Alerts
+	Silences   Silences
+	Rotas      Rotas
+	Calendars  Calendars
+	Overrides  Overrides
+	Audit      Audit
+	Drills     Drills
+	Delivery   Delivery
+	Heartbeats Heartbeats
+	Receivers  func() []string // names of the escalation policies; nil: none
+
+	Ingest    *Ingest                 // who may send alerts; nil lets everybody
+	Callbacks map[string]http.Handler // by name, at /callbacks/NAME: of providers, whose handlers verify for themselves
+	LinkKey   []byte                  // signs links that acknowledge, see AckLink; none: no such link works
 
 	Query  http.Handler                    // serves the rest of /api/v1/, as Prometheus does; nil answers 404
 	Ready  func() bool                     // whether /-/ready says so
@@ -64,6 +82,12 @@ func (c *Config) defaults() error {
 	if c.Tokens == nil {
 		c.Tokens = &Tokens{}
 	}
+	if c.Ingest == nil {
+		c.Ingest = &Ingest{tokens: &Tokens{}}
+	}
+	if c.Receivers == nil {
+		c.Receivers = func() []string { return nil }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -81,6 +105,9 @@ type Handler struct {
 	Config
 	logger  *slog.Logger
 	tokens  atomic.Pointer[Tokens]
+	ingest  atomic.Pointer[Ingest]
+	calls   atomic.Pointer[map[string]http.Handler]
+	started time.Time
 	metrics metrics
 	pages   *template.Template
 	assets  assets
@@ -96,6 +123,9 @@ func New(c Config) (*Handler, error) {
 	}
 	h := &Handler{Config: c, logger: c.Logger.With("component", "web"), mux: http.NewServeMux()}
 	h.tokens.Store(c.Tokens)
+	h.ingest.Store(c.Ingest)
+	h.SetCallbacks(c.Callbacks)
+	h.started = c.Now()
 	var err error
 	if h.assets, err = loadAssets(); err != nil {
 		return nil, err
@@ -115,6 +145,15 @@ func New(c Config) (*Handler, error) {
 // SetTokens replaces the tokens of those who may act.
 func (h *Handler) SetTokens(t *Tokens) { h.tokens.Store(t) }
 
+// SetIngest replaces who may send alerts.
+func (h *Handler) SetIngest(in *Ingest) { h.ingest.Store(in) }
+
+// SetCallbacks replaces the handlers of providers' callbacks, by name.
+func (h *Handler) SetCallbacks(by map[string]http.Handler) {
+	by = maps.Clone(by)
+	h.calls.Store(&by)
+}
+
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
@@ -130,43 +169,6 @@ func (h *Handler) Server() *http.Server {
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
-	}
-}
-
-func (h *Handler) routes() []route {
-	read := []string{http.MethodGet, http.MethodHead}
-	post := []string{http.MethodPost}
-	page := func(pattern, name string, methods []string, answer answer) route {
-		return route{pattern: pattern, name: name, methods: methods, limit: readLimit, body: maxActBody, answer: answer, fail: h.failPage}
-	}
-	api := func(pattern, name string, methods []string, answer answer) route {
-		return route{pattern: pattern, name: name, methods: methods, limit: readLimit, body: maxActBody, answer: answer, fail: h.failAPI}
-	}
-	plain := func(pattern, name string, methods []string, answer answer) route {
-		return route{pattern: pattern, name: name, methods: methods, limit: writeLimit, body: maxActBody, answer: answer, fail: h.failPlain}
-	}
-	return []route{
-		page("/{$}", "board", read, h.board),
-		page("/incidents", "incidents", read, h.incidents),
-		page("/incidents/{id}", "incident", append(read, post...), h.incident),
-		page("/assets/{name}", "assets", read, h.asset),
-		page("/", "unknown", nil, h.unknownPage),
-
-		{pattern: "/api/v2/alerts", name: "alerts", methods: post, limit: writeLimit, body: alert.MaxBody, answer: h.receive, fail: h.failAlerts},
-		{pattern: "/api/v2/", name: "api_v2", answer: h.unknownV2, fail: h.failAlerts},
-
-		api("/api/v1/incidents", "api_incidents", read, h.listIncidents),
-		api("/api/v1/incidents/{id}", "api_incident", read, h.getIncident),
-		api("/api/v1/incidents/{id}/ack", "api_acknowledge", post, h.actAPI(h.Incidents.Acknowledge)),
-		api("/api/v1/incidents/{id}/resolve", "api_resolve", post, h.actAPI(h.Incidents.Resolve)),
-		api("/api/v1/oncall", "api_oncall", read, h.listOnCall),
-		{pattern: "/api/v1/", name: "api_query", body: maxQueryBody, answer: h.query, fail: h.failAPI},
-		{pattern: "/api/", name: "api_unknown", answer: h.unknownAPI, fail: h.failAPI},
-
-		plain("/metrics", "metrics", read, h.showMetrics()),
-		plain("/-/healthy", "healthy", read, h.healthy),
-		plain("/-/ready", "ready", read, h.ready),
-		plain("/-/reload", "reload", post, h.reload),
 	}
 }
 

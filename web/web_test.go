@@ -262,7 +262,8 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 func TestWrongMethods(t *testing.T) {
 	h := newHouse(t, nil)
 	for _, c := range []struct{ method, target, allow string }{
-		{"GET", "/api/v2/alerts", "POST"},
+		{"PUT", "/api/v2/alerts", "GET, HEAD, POST"},
+		{"POST", "/api/v2/silence/x", "GET, HEAD, DELETE"},
 		{"POST", "/api/v1/incidents", "GET, HEAD"},
 		{"DELETE", "/api/v1/incidents/42", "GET, HEAD"},
 		{"GET", "/api/v1/incidents/42/ack", "POST"},

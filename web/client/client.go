@@ -163,6 +163,7 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.config.UserAgent)
+	req.Header.Set(wire.ViaHeader, "cli")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
