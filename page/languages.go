@@ -2,7 +2,7 @@ package page
 
 func english() words {
 	return words{
-		burns: "budget burns %s×", over: "after %s", alertFires: "an alert fires", resolved: "Resolved", combined: "Merged", drill: "Drill",
+		burns: "budget burns %s×", budgetBurns: "error budget burns", over: "after %s", alertFires: "an alert fires", resolved: "Resolved", combined: "Merged", drill: "Drill",
 		again:         "Sent again at %s: nobody has acknowledged it.",
 		raised:        "Raised to %s.",
 		escalated:     "Escalated to you at %s: nobody who was paged before has acknowledged it.",
@@ -43,7 +43,7 @@ func english() words {
 
 func chinese() words {
 	return words{
-		burns: "错误预算 %s 倍速消耗", over: "持续 %s", alertFires: "告警触发", resolved: "已恢复", combined: "已合并", drill: "演练",
+		burns: "错误预算 %s 倍速消耗", budgetBurns: "错误预算消耗过快", over: "持续 %s", alertFires: "告警触发", resolved: "已恢复", combined: "已合并", drill: "演练",
 		again:         "%s 再次通知：仍无人认领。",
 		raised:        "级别已升至 %s。",
 		escalated:     "%s 升级给你：此前收到通知的人均未认领。",

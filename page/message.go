@@ -167,9 +167,30 @@ func (c composer) symptom(w words) string {
 	case most >= 1:
 		return fmt.Sprintf(w.burns, times(most))
 	case c.Incident.Title != "":
-		return c.Incident.Title
+		return c.title(w)
 	}
 	return w.alertFires
+}
+
+// title is the incident's title; of one that says no more than that a budget
+// burns, in the reader's language.
+func (c composer) title(w words) string {
+	if c.Incident.SLO != "" && c.Incident.Title == c.Incident.SLO+" burns its error budget" {
+		return w.budgetBurns
+	}
+	return c.Incident.Title
+}
+
+// Topic returns what the incident is called in all its pages of one level,
+// however it stands: what a thread of mails is about. That of a bundle or a
+// report is its lead.
+func (p Page) Topic() string {
+	w, c := p.words(), p.composer()
+	if p.Kind == Bundle || p.Kind == Report {
+		return p.Subject()
+	}
+	c.Kind, c.SLO.Standings = Opened, nil
+	return c.lead(w)
 }
 
 func (c composer) end() time.Time {

@@ -21,6 +21,7 @@ type Record struct {
 	State     State     `json:"state"`
 	Due       time.Time `json:"due"`                 // when it may be sent or, while somebody sends it, when others may
 	Claimed   bool      `json:"claimed"`             // somebody sends it
+	Held      bool      `json:"held"`                // its provider said when to come back
 	SettledAt time.Time `json:"settled_at,omitzero"` // when it was sent, or given up
 	Reason    string    `json:"reason,omitempty"`    // of the last failure, or why it was dropped
 }

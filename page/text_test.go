@@ -144,6 +144,20 @@ search/latency	99%	98.7%	−30%
 Nobody was paged at night.
 `
 
+// TestTopicIsTheSameAllTheTime, whatever burns how fast and whether it is over.
+func TestTopicIsTheSameAllTheTime(t *testing.T) {
+	p := outage()
+	p.Incident.Title = "payment-availability burns its error budget"
+	for lang, want := range map[string]string{"en": "P1 payment-service: error budget burns", "zh": "P1 payment-service: 错误预算消耗过快"} {
+		p.To.Language = lang
+		over := p
+		over.Kind, over.Incident.Status, over.SLO = Resolved, alert.Closed, SLO{}
+		if p.Topic() != want || over.Topic() != want || columns(want) > 40 {
+			t.Errorf("got %q, and %q when it is over; want %q", p.Topic(), over.Topic(), want)
+		}
+	}
+}
+
 // TestGone works out when a budget is gone.
 func TestGone(t *testing.T) {
 	const day = 24 * time.Hour

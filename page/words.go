@@ -12,24 +12,24 @@ import (
 // words are the phrases of one language. Formats number their arguments
 // where another language may want another order.
 type words struct {
-	burns, over, alertFires, resolved, combined, drill string
-	again, raised, escalated, reopened, reopenedTimes  string
-	acknowledged, stale, snoozed, muted, exercise      string
-	resolvedBy, resolvedAlone, merged                  string
-	forWhom, onCall, service, what, slo, promise       string
-	clusters, since, sinceAgo, objective, standing     string
-	alerts, alertsFiring, budget, goneIn, ofCluster    string
-	compared, unavailable, incomplete, nothing         string
-	counts, countsAtLeast, trace, pod, cluster         string
-	acknowledgeOnPage, acknowledge                     string
-	incident, incidents, runbook, logs, sample, open   string
-	budgetLeft, overspent                              string
-	several, levels, level, more, sinceShort           string // of a bundle
-	report                                             string
-	colon, comma                                       string
-	sources                                            map[string]string
-	buttons                                            Buttons
-	units                                              [4]string // seconds, minutes, hours, days
+	burns, budgetBurns, over, alertFires, resolved, combined, drill string
+	again, raised, escalated, reopened, reopenedTimes               string
+	acknowledged, stale, snoozed, muted, exercise                   string
+	resolvedBy, resolvedAlone, merged                               string
+	forWhom, onCall, service, what, slo, promise                    string
+	clusters, since, sinceAgo, objective, standing                  string
+	alerts, alertsFiring, budget, goneIn, ofCluster                 string
+	compared, unavailable, incomplete, nothing                      string
+	counts, countsAtLeast, trace, pod, cluster                      string
+	acknowledgeOnPage, acknowledge                                  string
+	incident, incidents, runbook, logs, sample, open                string
+	budgetLeft, overspent                                           string
+	several, levels, level, more, sinceShort                        string // of a bundle
+	report                                                          string
+	colon, comma                                                    string
+	sources                                                         map[string]string
+	buttons                                                         Buttons
+	units                                                           [4]string // seconds, minutes, hours, days
 }
 
 // Buttons are the texts of what a reader can press.
