@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 # Test and demo servers are built from pinned modules under tools/ and kept.
 BIN    := .cache/bin
-SERVERS := $(BIN)/prometheus $(BIN)/promtool $(BIN)/loki
+SERVERS := $(BIN)/prometheus $(BIN)/promtool $(BIN)/amtool $(BIN)/loki
 LINT   := $(BIN)/golangci-lint
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -74,6 +74,9 @@ tools: $(SERVERS) ## build or install the servers that tests and the demo need
 
 $(BIN)/prometheus $(BIN)/promtool &: tools/prometheus/go.mod tools/prometheus/go.sum
 	@tools/build prometheus github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+
+$(BIN)/amtool: tools/amtool/go.mod tools/amtool/go.sum
+	@tools/build amtool github.com/prometheus/alertmanager/cmd/amtool
 
 $(BIN)/loki: tools/loki/go.mod tools/loki/go.sum
 	@tools/build loki github.com/grafana/loki/v3/cmd/loki
