@@ -3,8 +3,8 @@
 // It reads events and nothing else, and knows nothing of who is on call.
 //
 // Content lines are read and written here, since the libraries that there are
-// neither fold lines nor survive hostile ones; what a recurrence rule means is
-// asked of rrule-go, on readings of the local clock.
+// neither fold lines nor survive hostile ones. Recurrence rules are parsed by
+// rrule-go and followed here, on readings of the local clock.
 package ical
 
 import (

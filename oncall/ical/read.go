@@ -6,8 +6,6 @@ import (
 	"io"
 	"strings"
 	"time"
-
-	"github.com/teambition/rrule-go"
 )
 
 // component is an event with its properties.
@@ -213,53 +211,4 @@ func (s *series) length(c component, z zones) error {
 		s.days = 1
 	}
 	return nil
-}
-
-// parseRule reads a recurrence rule. Rules finer than days are refused, and
-// rules that could never come.
-func parseRule(text string, start when) (*rrule.RRule, error) {
-	o, err := rrule.StrToROptionInLocation(text, time.UTC)
-	if err != nil {
-		return nil, fmt.Errorf("RRULE %q: %w", short(text), err)
-	}
-	if o.Freq > rrule.DAILY {
-		return nil, fmt.Errorf("RRULE %q: want DAILY, WEEKLY, MONTHLY or YEARLY", short(text))
-	}
-	if impossible(o) {
-		return nil, fmt.Errorf("RRULE %q: no such month has that day", short(text))
-	}
-	o.Dtstart = start.reading
-	if !o.Until.IsZero() && strings.HasSuffix(until(text), "Z") {
-		o.Until = when{reading: o.Until, loc: time.UTC}.in(start.loc)
-	}
-	r, err := rrule.NewRRule(*o)
-	if err != nil {
-		return nil, fmt.Errorf("RRULE %q: %w", short(text), err)
-	}
-	return r, nil
-}
-
-func until(rule string) string {
-	for part := range strings.SplitSeq(strings.ToUpper(rule), ";") {
-		if v, ok := strings.CutPrefix(part, "UNTIL="); ok {
-			return v
-		}
-	}
-	return ""
-}
-
-// impossible tells whether a rule wants days that none of its months has.
-func impossible(o *rrule.ROption) bool {
-	if len(o.Bymonth) == 0 || len(o.Bymonthday) == 0 {
-		return false
-	}
-	for _, m := range o.Bymonth {
-		longest := time.Date(2024, time.Month(m)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-		for _, d := range o.Bymonthday {
-			if max(d, -d) <= longest {
-				return false
-			}
-		}
-	}
-	return true
 }

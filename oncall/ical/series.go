@@ -3,8 +3,6 @@ package ical
 import (
 	"time"
 
-	"github.com/teambition/rrule-go"
-
 	"github.com/midwatch-slo/midwatch/internal/localtime"
 )
 
@@ -15,7 +13,7 @@ type series struct {
 	start     when
 	days      int           // that an occurrence takes on the calendar
 	rest      time.Duration // and how long after
-	rule      *rrule.RRule  // over readings; nil: it comes once
+	rule      *rule         // over readings; nil: it comes once
 	more      []when        // RDATE
 	except    []when        // EXDATE, and what changed occurrences replace
 }
@@ -57,7 +55,7 @@ func (s series) readings(from, to time.Time) []time.Time {
 	from, to = from.UTC().Add(-margin), to.UTC().Add(margin)
 	var all []time.Time
 	if s.rule != nil {
-		all = occurrences(s.rule, from, to)
+		all = s.rule.between(from, to)
 	} else if within(s.start.reading, from, to) {
 		all = append(all, s.start.reading)
 	}
@@ -70,22 +68,6 @@ func (s series) readings(from, to time.Time) []time.Time {
 }
 
 func within(t, from, to time.Time) bool { return !t.Before(from) && t.Before(to) }
-
-// occurrences is Between with a bound.
-func occurrences(r *rrule.RRule, from, to time.Time) []time.Time {
-	var all []time.Time
-	next := r.Iterator()
-	for len(all) < maxPerYear {
-		t, ok := next()
-		if !ok || !t.Before(to) {
-			break
-		}
-		if !t.Before(from) {
-			all = append(all, t)
-		}
-	}
-	return all
-}
 
 // excluded returns the readings at which the series does not come. A date
 // excludes all of its day.
