@@ -190,8 +190,18 @@ func (b *builder) duration(src source, field, text string, least, most time.Dura
 	return time.Duration(d)
 }
 
+// instant reads a time; one that the local clock shows twice is the first.
 func (b *builder) instant(src source, field, text string, loc *time.Location) time.Time {
-	at, err := parseInstant(text, loc)
+	at, err := parseInstant(text, loc, firstInstant)
+	if err != nil {
+		b.add(src.value(field, err))
+	}
+	return at
+}
+
+// end reads a time; one that the local clock shows twice is the last.
+func (b *builder) end(src source, field, text string, loc *time.Location) time.Time {
+	at, err := parseInstant(text, loc, lastInstant)
 	if err != nil {
 		b.add(src.value(field, err))
 	}
@@ -201,7 +211,7 @@ func (b *builder) instant(src source, field, text string, loc *time.Location) ti
 // span reads a span whose ends are both required.
 func (b *builder) span(src source, field, from, until string, loc *time.Location, what string) span {
 	before := len(b.problems)
-	s := span{b.instant(src, field+".from", from, loc), b.instant(src, field+".until", until, loc)}
+	s := span{b.instant(src, field+".from", from, loc), b.end(src, field+".until", until, loc)}
 	if len(b.problems) == before && !s.until.After(s.from) {
 		b.add(src.at(field+".until", what+" ends before it begins", "until must be after from"))
 	}
@@ -215,7 +225,7 @@ func (b *builder) openSpan(src source, field, from, until string, loc *time.Loca
 		s.from = b.instant(src, field+"."+names[0], from, loc)
 	}
 	if until != "" {
-		s.until = b.instant(src, field+"."+names[1], until, loc)
+		s.until = b.end(src, field+"."+names[1], until, loc)
 	}
 	if len(b.problems) == before && until != "" && !s.until.After(s.from) {
 		b.add(src.at(field+"."+names[1], what+" ends before it begins", fmt.Sprintf("%s must be after %s", names[1], names[0])))
@@ -314,8 +324,9 @@ func (b *builder) zoneOfAll() *time.Location {
 	return time.UTC
 }
 
-// parseInstant reads RFC 3339, or a date and time of the zone's clock.
-func parseInstant(text string, loc *time.Location) (time.Time, error) {
+// parseInstant reads RFC 3339, or a date and time of the zone's clock, which
+// resolve makes an instant.
+func parseInstant(text string, loc *time.Location, resolve func(time.Time, *time.Location) time.Time) (time.Time, error) {
 	const hint = `such as "2026-11-02T09:00" (the schedule's time zone) or "2026-11-02T09:00:00+08:00"`
 	if text == "" {
 		return time.Time{}, problem{"missing", hint}
@@ -323,7 +334,7 @@ func parseInstant(text string, loc *time.Location) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339, text)
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02"} {
 		if reading, e := time.Parse(layout, text); e == nil {
-			at, err = firstInstant(reading, loc), nil
+			at, err = resolve(reading, loc), nil
 		}
 	}
 	if err != nil {

@@ -99,8 +99,27 @@ func (h handoff) on(day time.Time) bool {
 	return h.perDay > 0 && h.spec.Month&(1<<day.Month()) != 0 && h.dayMatches(day.Day(), int(day.Weekday()))
 }
 
-func (h handoff) atMinute(m int) bool {
-	return h.spec.Hour&(1<<(m/60)) != 0 && h.spec.Minute&(1<<(m%60)) != 0
+// from returns the first hand-off of a day that has any, from a minute of it
+// on; 0 to 1440.
+func (h handoff) from(minute int) (int, bool) {
+	hours, minutes := h.spec.Hour&^starBit, h.spec.Minute&^starBit
+	hour := minute / 60
+	if here := minutes >> (minute % 60) << (minute % 60); hours&(1<<hour) != 0 && here != 0 {
+		return hour*60 + bits.TrailingZeros64(here), true
+	}
+	hours = hours >> (hour + 1) << (hour + 1)
+	return bits.TrailingZeros64(hours)*60 + bits.TrailingZeros64(minutes), hours != 0 && minutes != 0
+}
+
+// upTo returns the last hand-off of a day that has any, up to a minute of it.
+func (h handoff) upTo(minute int) (int, bool) {
+	hours, minutes := h.spec.Hour&^starBit, h.spec.Minute&^starBit
+	hour := minute / 60
+	if here := minutes & (1<<(minute%60+1) - 1); hours&(1<<hour) != 0 && here != 0 {
+		return hour*60 + bits.Len64(here) - 1, true
+	}
+	hours &= 1<<hour - 1
+	return (bits.Len64(hours)-1)*60 + bits.Len64(minutes) - 1, hours != 0 && minutes != 0
 }
 
 // next returns the first hand-off after a reading.
@@ -108,13 +127,11 @@ func (h handoff) next(after time.Time) (time.Time, bool) {
 	day, from := midnight(after), minuteOf(after)+1
 	for range horizon {
 		if h.on(day) {
-			for m := from; m < 24*60; m++ {
-				if h.atMinute(m) {
-					return day.Add(time.Duration(m) * time.Minute), true
-				}
+			if m, ok := h.from(from); ok {
+				return day.Add(time.Duration(m) * time.Minute), true
 			}
 		}
-		day, from = day.AddDate(0, 0, 1), 0
+		day, from = day.Add(24*time.Hour), 0
 	}
 	return time.Time{}, false
 }
@@ -124,13 +141,11 @@ func (h handoff) last(upTo time.Time) (time.Time, bool) {
 	day, from := midnight(upTo), minuteOf(upTo)
 	for range horizon {
 		if h.on(day) {
-			for m := from; m >= 0; m-- {
-				if h.atMinute(m) {
-					return day.Add(time.Duration(m) * time.Minute), true
-				}
+			if m, ok := h.upTo(from); ok {
+				return day.Add(time.Duration(m) * time.Minute), true
 			}
 		}
-		day, from = day.AddDate(0, 0, -1), 24*60-1
+		day, from = day.Add(-24*time.Hour), 24*60-1
 	}
 	return time.Time{}, false
 }
@@ -176,8 +191,11 @@ func (h handoff) daysBefore(from, to time.Time) int {
 			n += h.days[length-28][first.Weekday()]
 		}
 	}
-	for ; first.Before(to); first = first.AddDate(0, 0, 1) {
-		if h.on(first) {
+	if h.spec.Month&(1<<first.Month()) == 0 {
+		return n
+	}
+	for d, weekday := 1, int(first.Weekday()); d < to.Day(); d++ {
+		if h.dayMatches(d, (weekday+d-1)%7) {
 			n++
 		}
 	}
