@@ -22,9 +22,9 @@ const (
 // network, what costs is the number of round trips. A connection that breaks
 // is replaced at the next transaction.
 type pgSession struct {
+	ctx       context.Context // of the whole session
 	config    *pgconn.Config
 	beginning []string // of a transaction
-	fitted    func(*pgconn.PgConn)
 
 	conn       *pgconn.PgConn
 	statements map[string]*pgconn.StatementDescription
@@ -54,13 +54,13 @@ var _ session = (*pgSession)(nil)
 // begin begins a transaction, on a new connection when there is none, or the
 // old one proves to be dead: nothing is lost by that yet.
 func (s *pgSession) begin(ctx context.Context) error {
-	reused, err := s.connect(ctx)
+	reused, err := s.connect()
 	if err != nil {
 		return err
 	}
 	err = s.start(ctx)
 	if err != nil && reused && s.lost() {
-		if _, err = s.connect(ctx); err == nil {
+		if _, err = s.connect(); err == nil {
 			err = s.start(ctx)
 		}
 	}
@@ -81,26 +81,23 @@ func (s *pgSession) lost() bool { return s.conn == nil || s.broken || s.conn.IsC
 
 // connect makes a connection when there is none that works; reused tells that
 // there was.
-func (s *pgSession) connect(ctx context.Context) (reused bool, err error) {
+func (s *pgSession) connect() (reused bool, err error) {
 	s.unsent, s.marked = nil, false
 	if !s.lost() {
 		return true, nil
 	}
 	s.drop()
-	if s.conn, err = pgconn.ConnectConfig(context.WithoutCancel(ctx), s.config); err != nil {
+	if s.conn, err = pgconn.ConnectConfig(s.ctx, s.config); err != nil {
 		return false, fmt.Errorf("connect to postgresql: %w", err)
 	}
 	s.statements, s.broken = map[string]*pgconn.StatementDescription{}, false
-	if s.fitted != nil {
-		s.fitted(s.conn)
-	}
 	return false, nil
 }
 
 // drop closes the connection without regard to what it was at.
 func (s *pgSession) drop() {
 	if s.conn != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(s.ctx, time.Second)
 		defer cancel()
 		_ = s.conn.Close(ctx) // it is given up anyway
 		s.conn = nil
@@ -363,6 +360,15 @@ type answer struct {
 	tag     string
 	closed  bool
 	err     error
+}
+
+// Columns returns the names of the columns.
+func (a *answer) Columns() ([]string, error) {
+	names := make([]string, len(a.fields))
+	for i, f := range a.fields {
+		names[i] = f.Name
+	}
+	return names, nil
 }
 
 // Next goes on to the next row, and tells whether there is one.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,18 +72,32 @@ type Postgres struct {
 // postgres://user:password@host/database, and brings its schema up to date.
 // Errors do not show the password.
 func OpenPostgres(ctx context.Context, url string) (*Postgres, error) {
-	config, err := pgx.ParseConfig(url)
+	config, err := parseURL(url)
 	if err != nil {
-		return nil, fmt.Errorf("open database: it is no URL of a PostgreSQL: %w", errors.Unwrap(err))
+		return nil, fmt.Errorf("open database: %w", err)
 	}
 	s := &Postgres{replica: replicaName(), config: &config.Config, idle: make(chan *pgSession, pgReaders)}
-	if s.config.ConnectTimeout == 0 || s.config.ConnectTimeout > connectTimeout {
-		s.config.ConnectTimeout = connectTimeout
-	}
 	if err := s.open(ctx, config); err != nil {
 		return nil, fmt.Errorf("open database %s at %s: %w", config.Database, config.Host, err)
 	}
 	return s, nil
+}
+
+// parseURL reads a URL. Errors of pgx show what they cannot read, save the
+// password when they know which part that is.
+func parseURL(url string) (*pgx.ConnConfig, error) {
+	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
+		return nil, errors.New("its URL does not begin with postgres://")
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("its URL is not of the form postgres://user:password@host:port/database?sslmode=verify-full," +
+			" or names a file that cannot be read")
+	}
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectTimeout {
+		config.ConnectTimeout = connectTimeout
+	}
+	return config, nil
 }
 
 // replicaName tells this process from all others, also from one that had the
@@ -100,19 +115,26 @@ func (s *Postgres) open(ctx context.Context, config *pgx.ConnConfig) error {
 		return err
 	}
 	for range pgReaders {
-		s.idle <- &pgSession{config: s.with(idleReader), beginning: []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}}
+		s.idle <- s.session(ctx, idleReader, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	}
-	s.claimer = startWriter(ctx, &pgSession{config: s.with(idleWriter), beginning: []string{"BEGIN"}}, s.tx)
-	s.writer = startWriter(ctx, &pgSession{
-		config:    s.with(idleWriter),
-		beginning: []string{"BEGIN", "SELECT pg_advisory_xact_lock(" + strconv.Itoa(updateLock) + ")"},
-	}, s.tx)
+	s.claimer = startWriter(ctx, s.session(ctx, idleWriter, "BEGIN"), s.tx)
+	s.writer = startWriter(ctx, s.session(ctx, idleWriter, locked()...), s.tx)
 	var err error
 	if s.beat, err = startHeart(ctx, s); err != nil {
 		s.claimer.stop()
 		s.writer.stop()
 	}
 	return err
+}
+
+// session returns one that connects when it is needed.
+func (s *Postgres) session(ctx context.Context, idle time.Duration, beginning ...string) *pgSession {
+	return &pgSession{ctx: context.WithoutCancel(ctx), config: s.with(idle), beginning: beginning}
+}
+
+// locked begins a transaction beside which no other update runs.
+func locked() []string {
+	return []string{"BEGIN", "SELECT pg_advisory_xact_lock(" + strconv.Itoa(updateLock) + ")"}
 }
 
 // with returns the configuration of a connection.
@@ -131,18 +153,28 @@ func durable(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
-// migratePostgres lets one replica after another bring the schema up to date.
+// migratePostgres brings the schema up to date.
 func migratePostgres(ctx context.Context, config *pgx.ConnConfig) error {
-	c, err := pgx.ConnectConfig(ctx, config)
+	turn, err := turnToMigrate(ctx, config)
 	if err != nil {
 		return err
 	}
-	defer c.Close(context.WithoutCancel(ctx)) //nolint:errcheck // It is of no more use.
-	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrateLock)); err != nil {
-		return fmt.Errorf("wait for other replicas to migrate: %w", err)
-	}
+	defer turn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // It is of no more use.
 	db := stdlib.OpenDB(*config)
 	return errors.Join(migrate(ctx, db, postgres), db.Close())
+}
+
+// turnToMigrate waits until no other replica is at the schema. It is this
+// one's turn while the connection lasts.
+func turnToMigrate(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	c, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrateLock)); err != nil {
+		return nil, errors.Join(fmt.Errorf("wait for other replicas to migrate: %w", err), c.Close(context.WithoutCancel(ctx)))
+	}
+	return c, nil
 }
 
 func (s *Postgres) tx(ctx context.Context, c session) *Tx {

@@ -31,6 +31,7 @@ type session interface {
 // rows are the answer to a query.
 type rows interface {
 	scanner
+	Columns() ([]string, error)
 	Next() bool
 	Err() error
 	Close() error

@@ -64,10 +64,9 @@ func openSQLite(ctx context.Context, path string) (_ *SQLite, err error) {
 	if err = private(path); err != nil {
 		return nil, err
 	}
-	if s.write, err = sql.Open("sqlite", dsn(path, "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)")); err != nil {
+	if s.write, err = openWriting(path); err != nil {
 		return nil, err
 	}
-	s.write.SetMaxOpenConns(1)
 	if err = migrate(ctx, s.write, sqlite); err != nil {
 		return nil, err
 	}
@@ -95,6 +94,15 @@ func (s *SQLite) connect(ctx context.Context, path string) (err error) {
 	}
 	s.writer = startWriter(ctx, w, liteTx)
 	return nil
+}
+
+// openWriting opens the one connection that writes.
+func openWriting(path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn(path, "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)"))
+	if err == nil {
+		db.SetMaxOpenConns(1)
+	}
+	return db, err
 }
 
 func dsn(path string, pragmas ...string) string {
