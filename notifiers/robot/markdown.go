@@ -13,6 +13,7 @@ type Dialect struct {
 	Break   string // ends a line within a paragraph
 	Heading string // begins the first line; "" leaves the first line out
 	Quote   string // begins what others wrote
+	Buttons bool   // the first link and the one to acknowledge by are buttons beside the text
 }
 
 // line is one line of a message: its content may be cut, its markup may not.
@@ -80,9 +81,16 @@ func (d Dialect) lines(p page.Page, mention string) []line {
 	b.contents(m, d)
 	b.section++
 	b.add(line{content: Inert(m.Do), rank: rankDo})
-	b.link(m.Ack, rankDo)
+	if !d.Buttons {
+		b.link(m.Ack, rankDo)
+	}
 	for i, l := range m.Links {
-		b.link(l, min(rankLink, rankIncident+i*rankLink))
+		switch {
+		case i > 0:
+			b.link(l, rankLink)
+		case !d.Buttons:
+			b.link(l, rankIncident)
+		}
 	}
 	return b.lines
 }

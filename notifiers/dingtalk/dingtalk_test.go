@@ -1,0 +1,242 @@
+package dingtalk
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/midwatch-slo/midwatch/internal/secret"
+	standin "github.com/midwatch-slo/midwatch/internal/standin/dingtalk"
+	"github.com/midwatch-slo/midwatch/internal/standin/faults"
+	"github.com/midwatch-slo/midwatch/notifiers/notifytest"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
+	"github.com/midwatch-slo/midwatch/page"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	robotToken  = "566cc69da782ec-the-token"
+	robotSecret = "SEC240d7bb4c0bafc62-the-secret"
+)
+
+// clock goes on by a step at every look.
+type clock struct {
+	mu   sync.Mutex
+	at   time.Time
+	step time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(c.step)
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+type rig struct {
+	*Notifier
+	robot *standin.Server
+	clock *clock
+	web   *httptest.Server
+}
+
+func newRig(t *testing.T, logger *slog.Logger, step time.Duration, message string) rig {
+	t.Helper()
+	c := &clock{at: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC), step: step}
+	robot := standin.New(standin.Config{AccessToken: robotToken, Secret: robotSecret, Now: c.now})
+	web := httptest.NewServer(robot)
+	transport := &http.Transport{}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		web.Close()
+	})
+	n, err := New(Config{
+		Settings:    provider.Settings{APIURL: web.URL, Logger: logger, Transport: transport, Now: c.now},
+		AccessToken: secret.New(robotToken), Secret: secret.New(robotSecret), Message: message,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rig{n, robot, c, web}
+}
+
+func TestContract(t *testing.T) {
+	troubles := map[notifytest.Trouble]faults.Fault{
+		notifytest.Down: faults.ServerError, notifytest.Later: standin.Busy, notifytest.Refused: standin.Disabled,
+		notifytest.Hang: faults.Hang, notifytest.Half: faults.HalfBody,
+	}
+	for message, markup := range map[string][]string{
+		"markdown": {"[tap](http://evil.example)", "**bold**", "<font color=red>", "![x](http://evil.example)"},
+		"text":     {`<a href="http://evil.example">tap</a>`},
+	} {
+		t.Run(message, func(t *testing.T) {
+			notifytest.Run(t, func(t *testing.T, logger *slog.Logger) notifytest.Provider {
+				r := newRig(t, logger, 4*time.Second, message)
+				return notifytest.Provider{
+					Notifier: r, Channel: "dingtalk", Address: "manager123", Secrets: []string{robotToken, robotSecret, "access_token=", "sign="},
+					Markup: markup, Replies: replies(r.robot.Fail),
+					Delivered: func() (got []notifytest.Delivery) {
+						for _, m := range r.robot.Messages() {
+							got = append(got, notifytest.Delivery{To: strings.Join(m.Called, ","), Text: strings.ReplaceAll(m.Text, "**", ""), Raw: m.Text})
+						}
+						return got
+					},
+					Trouble: func(f notifytest.Trouble) { r.robot.Fail(troubles[f]) },
+					Close:   r.web.Close,
+				}
+			})
+		})
+	}
+}
+
+func replies(fail func(...faults.Fault)) []notifytest.Reply {
+	answer := func(f faults.Fault) func() { return func() { fail(f) } }
+	return []notifytest.Reply{
+		{Name: "busy", Answer: answer(standin.Busy), Temporary: true, Code: "errcode -1", After: 2 * time.Second},
+		{Name: "429", Answer: answer(faults.TooManyRequests), Temporary: true, Code: "429", After: 7 * time.Second},
+		{Name: "500", Answer: answer(faults.ServerError), Temporary: true, Code: "500"},
+		{Name: "not json", Answer: answer(faults.NotJSON), Temporary: true},
+		{Name: "unsafe", Answer: answer(standin.Unsafe), Code: "errcode 430101"},
+		{Name: "silenced", Answer: answer(standin.TooOften), Temporary: true, Code: "errcode 410100", After: 10 * time.Minute},
+	}
+}
+
+func pageTo(address, key string) page.Page {
+	return notifytest.Provider{Channel: "dingtalk", Address: address}.Page(key, false)
+}
+
+func sendError(t *testing.T, err error) *page.SendError {
+	t.Helper()
+	var se *page.SendError
+	if !errors.As(err, &se) {
+		t.Fatalf("want a page.SendError, got %v", err)
+	}
+	return se
+}
+
+// The signature was computed by "openssl dgst -sha256 -hmac".
+func TestSignature(t *testing.T) {
+	if got := Sign(secret.New("SECabc"), "1599360473000"); got != "3SJkK5Fm70JVVkwmvZFkgdPlr53Kn2utLHLz9DzuOSc=" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestMentions(t *testing.T) {
+	r := newRig(t, nil, 0, "")
+	for address, want := range map[string][]string{
+		"mobile:13800001111,manager123": {"13800001111", "manager123"}, "@all": nil, "@group": nil,
+	} {
+		p := pageTo(address, address)
+		p.Incident.Title, p.SLO.Standings = "@13800002222 @all", nil
+		if _, err := r.Send(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		all := r.robot.Messages()
+		m := all[len(all)-1]
+		if !slices.Equal(m.Called, want) || m.All != (address == "@all") || m.Title != p.Subject() || strings.Contains(m.Text, "@13800002222") {
+			t.Errorf("%s: %+v", address, m)
+		}
+	}
+}
+
+func TestPaceIsKeptBeforeTheRobotIsSilenced(t *testing.T) {
+	r := newRig(t, nil, 0, "")
+	for i := range standin.PerMinute {
+		if _, err := r.Send(t.Context(), pageTo("@group", fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := r.Send(t.Context(), pageTo("@group", "one too many"))
+	if se := sendError(t, err); !se.Temporary || se.RetryAfter != time.Minute {
+		t.Errorf("got %+v", se)
+	}
+	r.clock.advance(time.Minute)
+	r.robot.Fail(standin.TooOften)
+	_, first := r.Send(t.Context(), pageTo("@group", "silenced"))
+	r.clock.advance(time.Minute)
+	_, second := r.Send(t.Context(), pageTo("@group", "not even tried"))
+	if sendError(t, first).Code != "errcode 410100" || sendError(t, second).Code != "" || sendError(t, second).RetryAfter != 9*time.Minute {
+		t.Errorf("got %v, %v", first, second)
+	}
+	if c := r.robot.Counts(); c.Limited != 0 || c.Sends != standin.PerMinute+1 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestWrongSecretIsPermanent(t *testing.T) {
+	r := newRig(t, nil, 0, "")
+	for name, c := range map[string]Config{
+		"errcode 310000": {AccessToken: secret.New(robotToken), Secret: secret.New("SEC-another")},
+		"errcode 400101": {AccessToken: secret.New("another")},
+	} {
+		c.Settings = provider.Settings{APIURL: r.web.URL, Now: r.clock.now}
+		c.Transport = &http.Transport{DisableKeepAlives: true}
+		n, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = n.Send(t.Context(), pageTo("@group", "x")); sendError(t, err).Temporary || sendError(t, err).Code != name {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestLongMessagesFit(t *testing.T) {
+	for _, message := range []string{"markdown", "text"} {
+		r := newRig(t, nil, 0, message)
+		p := pageTo("@group", "report")
+		p.Kind, p.Body = page.Report, strings.Repeat(`- "quotes" and \ are two bytes each in JSON: `+strings.Repeat(`"`, 400)+"\n", 200)
+		if _, err := r.Send(t.Context(), p); err != nil {
+			t.Errorf("%s: %v", message, err)
+		}
+	}
+}
+
+func TestConfiguration(t *testing.T) {
+	_, err := New(Config{Settings: provider.Settings{APIURL: "oapi.dingtalk.com", Timeout: -1}, Message: "card"})
+	for _, want := range []string{"api_url:", "timeout:", "access_token:", "message:"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not in %v", want, err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(robotToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{AccessTokenFile: file, SecretFile: file}); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(Config{AccessTokenFile: file, SecretFile: file + ".none"}); err == nil {
+		t.Error("a file that there is not is read")
+	}
+}
+
+// FuzzRead lets the provider say anything.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"errcode":0,"errmsg":"ok"}`))
+	f.Add([]byte(`{"errcode":310000,"errmsg":"sign not match\u0007"}`))
+	f.Add([]byte("\xff[[["))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if err := read(content); err != nil && (len(err.Error()) > 1000 || strings.ContainsAny(err.Error(), "\n\x00\x1b")) {
+			t.Fatalf("an error that is not for a log: %q", err)
+		}
+	})
+}
