@@ -13,6 +13,7 @@ package slack
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -169,11 +170,7 @@ func (s *Server) Ephemeral() []string {
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Counts{}
-	for name, n := range s.counts {
-		c[name] = n
-	}
-	return c
+	return maps.Clone(s.counts)
 }
 
 // Delete removes a message, as its reader may.
