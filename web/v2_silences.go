@@ -177,6 +177,9 @@ func parseSilenceV2(body []byte, by string, now time.Time) (silence.Silence, err
 		CreatedBy: cmp.Or(*p.CreatedBy, by), Comment: *p.Comment, UpdatedAt: now, Labels: p.Annotations,
 	}
 	for _, m := range p.Matchers {
+		if m == nil { // validation passes it
+			return silence.Silence{}, errors.New("read silence: a matcher is null")
+		}
 		matcher, err := labels.NewMatcher(matchType(m), *m.Name, *m.Value)
 		if err != nil {
 			return silence.Silence{}, fmt.Errorf("read silence: matcher of %.60q: %w", *m.Name, err)
