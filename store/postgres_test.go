@@ -50,5 +50,5 @@ func openPostgres(t *testing.T, url string) *store.Postgres {
 
 func TestPostgresKeepsTheContract(t *testing.T) {
 	d := newDatabases(t)
-	storetest.Run(t, func(t *testing.T) storetest.Store { return openPostgres(t, d.url(t)) })
+	storetest.Run(t, func(t *testing.T) storetest.Store { return openAny(t, store.Config{URL: d.url(t)}) })
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -21,9 +22,14 @@ import (
 // Store is what is tested.
 type Store interface {
 	Update(ctx context.Context, f func(*store.Tx) error) error
+	Claim(ctx context.Context, f func(*store.Tx) error) error
 	View(ctx context.Context, f func(*store.Tx) error) error
+	Prune(ctx context.Context, before, auditBefore time.Time) (store.Pruned, error)
+	Backup(ctx context.Context, w io.Writer) error
 	Close() error
 }
+
+var _ Store = (*store.Store)(nil)
 
 // Run tests the store that open opens: a new and empty one for each test.
 func Run(t *testing.T, open func(t *testing.T) Store) {
@@ -43,6 +49,15 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"updates at once":                       testConcurrent,
 		"a view sees one state and changes not": testView,
 		"after its end a store refuses":         testClosed,
+		"a failed statement undoes its update":  testFailedStatement,
+		"texts that no database keeps":          testTexts,
+		"many rows keep their order":            testManyRows,
+		"the audit":                             testAudit,
+		"overrides":                             testOverrides,
+		"a job runs once":                       testOnce,
+		"figures":                               testFigures,
+		"what is old goes":                      testPrune,
+		"what must stay known stays":            testPruneKeeps,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
