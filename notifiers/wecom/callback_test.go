@@ -208,7 +208,7 @@ func TestAClickAcknowledgesAndIsShown(t *testing.T) {
 func TestAClickAfterARestartIsShownInPlaceOfTheButtons(t *testing.T) {
 	o := newOffice(t)
 	card, _ := o.page(t, func(p *page.Page) { p.To.Language, p.To.Address = "zh", "Ana" })
-	o.memory.cards = newCards()
+	o.cards = newCards()
 	o.press(t, card, "认领")
 	o.settle()
 	if got := o.last().Card; got.Replaced != "ana 已于 03:00:00 认领" || len(got.Buttons) != 0 {
@@ -409,7 +409,7 @@ func TestAnUpdateIsKeptForWhatMatters(t *testing.T) {
 	}
 	p.Incident.Status = alert.Closed
 	update("the code is spent", 1)
-	o.memory.cards = newCards()
+	o.cards = newCards()
 	update("spent before a restart", 2) // the provider refuses; the card is left
 	if n := len(o.provider.Messages()); n != 1 {
 		t.Errorf("%d messages", n)
