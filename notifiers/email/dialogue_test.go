@@ -2,10 +2,12 @@ package email
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"image/png"
 	"io"
 	"net"
 	"strings"
@@ -32,10 +34,19 @@ func TestMailArrivesWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := r.server.Messages()[0]
-	want := inbox.Message{From: "midwatch@example.com", To: []string{"li.wei@example.com"}, Subject: "P1 支付: budget burns 23×", Text: p.Text(maxText), HTML: html}
+	want := inbox.Message{From: "midwatch@example.com", To: []string{"li.wei@example.com"}, Subject: "P1 支付: error budget burns", Text: p.Text(maxText), HTML: html}
 	have := inbox.Message{From: got.From, To: got.To, Subject: got.Subject, Text: got.Text, HTML: got.HTML, Problem: got.Problem}
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Error(diff)
+	}
+	if got.Structure != "multipart/alternative(text/plain multipart/related(text/html image/png))" {
+		t.Errorf("its structure is %s", got.Structure)
+	}
+	if len(got.Inline) != 1 || !strings.Contains(html, `src="cid:`+got.Inline[0].ID+`"`) {
+		t.Fatalf("the picture is not in the HTML: %+v", got.Inline)
+	}
+	if _, err := png.Decode(bytes.NewReader(got.Inline[0].Data)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -105,8 +116,8 @@ func TestSilenceAnywhereEndsWithTheContext(t *testing.T) {
 	}{
 		"no greeting":            {None, nil},
 		"no answer to EHLO":      {None, []string{"220 mail"}},
-		"no answer to STARTTLS":  {Mandatory, []string{"220 mail", hello}},
-		"no TLS after STARTTLS":  {Mandatory, []string{"220 mail", hello, "220 go on"}},
+		"no answer to STARTTLS":  {StartTLS, []string{"220 mail", hello}},
+		"no TLS after STARTTLS":  {StartTLS, []string{"220 mail", hello, "220 go on"}},
 		"no TLS from the start":  {Implicit, nil},
 		"no answer to MAIL":      {None, []string{"220 mail", "250 mail"}},
 		"no answer to RCPT":      {None, []string{"220 mail", "250 mail", "250 ok"}},

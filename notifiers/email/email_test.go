@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"math/big"
@@ -100,14 +101,15 @@ func TestContract(t *testing.T) {
 	notifytest.Run(t, func(t *testing.T, logger *slog.Logger) notifytest.Provider {
 		r := newRig(t, func(theirs *inbox.Config, ours *Config) {
 			theirs.TLS, theirs.Username, theirs.Password = serverTLS, "midwatch", mailPassword
-			ours.TLS, ours.TLSConfig, ours.Username, ours.Password, ours.Logger = Mandatory, clientTLS, "midwatch", secret.New(mailPassword), logger
+			ours.TLS, ours.TLSConfig, ours.Username, ours.Password, ours.Logger = StartTLS, clientTLS, "midwatch", secret.New(mailPassword), logger
 		})
 		return notifytest.Provider{
 			Notifier: r, Channel: "email", Address: "li.wei@example.com",
 			Secrets: []string{mailPassword, base64.StdEncoding.EncodeToString([]byte("\x00midwatch\x00" + mailPassword))},
+			Markup:  []string{"<script>alert(1)</script>", "<img src=x>", "\r\nBcc: thief@example.com", "</td></table>x"},
 			Delivered: func() (got []notifytest.Delivery) {
 				for _, m := range r.server.Messages() {
-					got = append(got, notifytest.Delivery{To: m.To[0], Text: m.Subject + "\n" + m.Text})
+					got = append(got, notifytest.Delivery{To: m.To[0], Text: m.Text, Raw: m.HTML})
 				}
 				return got
 			},
@@ -179,12 +181,18 @@ func TestUnknownMailboxIsPermanent(t *testing.T) {
 
 func TestTLSPolicies(t *testing.T) {
 	serverTLS, clientTLS := certificate(t)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: serverTLS.Certificates[0].Certificate[0]}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	oldTLS := serverTLS.Clone()
+	oldTLS.MinVersion, oldTLS.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	for name, tt := range map[string]struct {
 		change func(*inbox.Config, *Config)
 		ok     bool
 	}{
-		"mandatory, offered":     {func(s *inbox.Config, c *Config) { s.TLS, c.TLS, c.TLSConfig = serverTLS, Mandatory, clientTLS }, true},
-		"mandatory, not offered": {func(_ *inbox.Config, c *Config) { c.TLS = Mandatory }, false},
+		"mandatory, offered":     {func(s *inbox.Config, c *Config) { s.TLS, c.TLS, c.TLSConfig = serverTLS, StartTLS, clientTLS }, true},
+		"mandatory, not offered": {func(_ *inbox.Config, c *Config) { c.TLS = StartTLS }, false},
 		"not trusted":            {func(s *inbox.Config, c *Config) { s.TLS, c.TLS = serverTLS, Opportunistic }, false},
 		"opportunistic, not offered": {func(_ *inbox.Config, c *Config) {
 			c.TLS = Opportunistic
@@ -193,13 +201,19 @@ func TestTLSPolicies(t *testing.T) {
 			s.TLS, s.Username, s.Password = serverTLS, "midwatch", mailPassword
 			c.TLS, c.TLSConfig, c.Username, c.Password = Implicit, clientTLS, "midwatch", secret.New(mailPassword)
 		}, true},
+		"private CA": {func(s *inbox.Config, c *Config) { s.TLS, c.CAFile = serverTLS, caFile }, true},
+		"another name": {func(s *inbox.Config, c *Config) {
+			s.TLS, c.CAFile, c.ServerName = serverTLS, caFile, "mail.example.com"
+		}, false},
+		"older name": {func(s *inbox.Config, c *Config) { s.TLS, c.TLS, c.CAFile = serverTLS, "mandatory", caFile }, true},
+		"old TLS":    {func(s *inbox.Config, c *Config) { s.TLS, c.CAFile = oldTLS, caFile }, false},
 		"wrong password": {func(s *inbox.Config, c *Config) {
 			s.TLS, s.Username, s.Password = serverTLS, "midwatch", mailPassword
-			c.TLS, c.TLSConfig, c.Username, c.Password = Mandatory, clientTLS, "midwatch", secret.New("wrong")
+			c.TLS, c.TLSConfig, c.Username, c.Password = StartTLS, clientTLS, "midwatch", secret.New("wrong")
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, tt.change)
+			r := newRig(t, func(s *inbox.Config, c *Config) { c.TLS = ""; tt.change(s, c) })
 			err := r.send(t.Context(), onePage("a"))
 			if (err == nil) != tt.ok || len(r.server.Messages()) > 0 != tt.ok {
 				t.Errorf("got %v and %d mails", err, len(r.server.Messages()))
@@ -229,7 +243,7 @@ func TestHeadersMakeThreadsAndNoAnswers(t *testing.T) {
 		}
 		want := map[string]string{
 			"From": `"Midwatch" <midwatch@example.com>`, "To": "李伟 <li.wei@example.com>",
-			"Subject": "P1 payment-service: budget burns 23×", "Date": "Sat, 21 Nov 2026 19:02:31 +0000",
+			"Subject": []string{"", "", "Re: "}[i] + "P1 payment-service: error budget burns", "Date": "Sat, 21 Nov 2026 19:02:31 +0000",
 			"List-Id": "Midwatch pages <midwatch.example.com>", "Auto-Submitted": "auto-generated",
 			"X-Midwatch-Incident": "12", "X-Midwatch-Level": "P1", "Importance": "high", "In-Reply-To": mails[0].Headers["References"],
 		}
@@ -260,8 +274,8 @@ func TestHTMLEscapesWhatOthersWrote(t *testing.T) {
 }
 
 func TestConfiguration(t *testing.T) {
-	_, err := New(Config{Smarthost: "mail", From: "nobody", TLS: "sometimes", Username: "u"})
-	for _, want := range []string{"smarthost:", "from:", "tls:", "password:"} {
+	_, err := New(Config{Smarthost: "mail", From: "nobody", TLS: "sometimes", Username: "u", DKIM: []DKIM{{}}})
+	for _, want := range []string{"smarthost:", "from:", "tls:", "password:", "dkim[0]: selector:"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not in %v", want, err)
 		}
@@ -274,7 +288,7 @@ func TestConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := New(Config{Smarthost: "mail:587", From: "a@example.com", Username: "u", PasswordFile: file})
-	if err != nil || n.config.Password.Reveal() != mailPassword || n.config.TLS != Mandatory {
+	if err != nil || n.config.Password.Reveal() != mailPassword || n.config.TLS != StartTLS {
 		t.Errorf("got %v, %v", n, err)
 	}
 }

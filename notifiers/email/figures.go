@@ -14,12 +14,16 @@ type cluster struct {
 	Overspent                              bool
 }
 
+func worstFirst(standings []page.Standing) []page.Standing {
+	rows := slices.Clone(standings)
+	slices.SortStableFunc(rows, func(a, b page.Standing) int { return cmp.Compare(b.BurnRate, a.BurnRate) })
+	return rows
+}
+
 // clusters returns the rows, worst first.
 func clusters(standings []page.Standing) []cluster {
-	worstFirst := slices.Clone(standings)
-	slices.SortStableFunc(worstFirst, func(a, b page.Standing) int { return cmp.Compare(b.BurnRate, a.BurnRate) })
-	rows := make([]cluster, len(worstFirst))
-	for i, s := range worstFirst {
+	rows := make([]cluster, len(standings))
+	for i, s := range worstFirst(standings) {
 		rows[i] = cluster{
 			Name:     oneLine(s.Cluster, maxName),
 			BurnRate: page.Rate(s.BurnRate), ErrorRatio: page.Percent(s.ErrorRatio), BudgetLeft: page.Percent(s.BudgetLeft),

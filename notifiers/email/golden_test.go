@@ -65,6 +65,24 @@ func TestGoldenMails(t *testing.T) {
 			p.Incident.Service, p.Incident.Title, p.Incident.Level = "支付", "支付失败率升高", alert.P2
 			p.Evidence[0].Patterns[0].Template, p.Evidence[0].Patterns[0].Sample = "数据库连接池耗尽 <*>ms", "数据库连接池耗尽 3000ms"
 		},
+		"zh": func(p *page.Page) {
+			p.Key, p.To.Language, p.AckLink, p.SLO.Period = "zh", "zh", "https://midwatch.example.com/ack/aGVsbG8", 30*24*time.Hour
+			p.SLO.Standings[0].BurnRate, p.Kind = 2, page.Escalated
+		},
+		"drill": func(p *page.Page) { p.Key, p.Incident.Drill = "drill", true },
+		"bundle": func(p *page.Page) {
+			p.Key, p.Kind, p.Link, p.SLO, p.Evidence = "bundle", page.Bundle, "https://midwatch.example.com/incidents", page.SLO{}, nil
+			p.Others = []page.Entry{
+				{Kind: page.Opened, Incident: alert.Incident{ID: 14, Title: "disk is 91% full <b>", Level: alert.P3, Status: alert.Open, Since: p.At.Add(-time.Hour)}},
+				{Kind: page.Opened, Incident: p.Incident, Link: "https://midwatch.example.com/incidents/12"},
+			}
+			p.Incident = alert.Incident{}
+		},
+		"report": func(p *page.Page) {
+			p.Key, p.Kind, p.Link, p.SLO, p.Evidence, p.Incident = "report", page.Report, "https://midwatch.example.com/", page.SLO{}, nil, alert.Incident{}
+			p.To.Language = "zh"
+			p.Body = "# 错误预算\nSLO\t目标\t剩余\npayment-service/payment-availability\t99.95%\t61%\nsearch/latency\t99%\t−30%\n\n# 事件\n7 起，其中 P1 3 起\n夜间 2 起\n- #12 P1 payment-service\n- #13 P2 search <b>\n"
+		},
 		"hostile": func(p *page.Page) {
 			p.Incident.Service = "pay\r\nBcc: thief@evil.example\r\n\r\n<script>alert(1)</script>" + strings.Repeat(" x", 300)
 			p.To.FullName = "Li\r\nX-Evil: 1\" <thief@evil.example>"

@@ -2,11 +2,16 @@ package email
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
-	_ "embed"
+	"encoding/base64"
 	"encoding/hex"
-	"html/template"
+	"errors"
+	"io"
+	"mime/multipart"
+	"mime/quotedprintable"
 	"net/mail"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +23,6 @@ import (
 	"github.com/midwatch-slo/midwatch/page"
 )
 
-//go:embed mail.html
-var mailHTML string
-
 // Bounds of what a mail repeats.
 const (
 	maxText      = 64 << 10 // bytes of the text part
@@ -30,33 +32,135 @@ const (
 	maxPreview   = 140      // characters of what a list of mails shows beside the subject
 )
 
-// compose makes the mail. It depends on the page alone, byte by byte: the
-// same page is the same mail.
+// compose makes the mail. But for the times of signatures, it depends on the
+// page alone, byte by byte: the same page is the same mail.
 func (n *Notifier) compose(p page.Page, to string) (*gomail.Msg, error) {
-	html, err := render(p)
-	if err != nil {
-		return nil, err
-	}
-	incident := hash("incident", strconv.FormatInt(p.Incident.ID, 10), p.Incident.Key, strconv.FormatInt(p.Incident.OpenedAt.Unix(), 10))
-	id := hash("page", incident, p.Key) // a store that begins anew counts its incidents anew
+	id := messageID(p)
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("midwatch-"+id))
-	msg.FromMailAddress(n.from)
+	msg.FromMailAddress(n.sender(p))
 	msg.ToMailAddress(&mail.Address{Name: oneLine(p.To.FullName, maxName), Address: to})
-	msg.Subject(oneLine(p.Subject(), maxSubject))
-	if !p.At.IsZero() { // else go-mail takes the time at hand
+	msg.Subject(subject(p))
+	if p.At.IsZero() {
+		msg.SetDate() // now, the same for the signature and for what is signed
+	} else {
 		msg.SetDateWithValue(p.At)
 	}
 	msg.SetMessageIDWithValue("page-" + id + "@" + n.domain())
-	n.headers(msg, p, "<incident-"+incident+"@"+n.domain()+">")
+	n.headers(msg, p, "<incident-"+incidentID(p)+"@"+n.domain()+">")
 	msg.SetBodyString(gomail.TypeTextPlain, p.Text(maxText))
-	msg.AddAlternativeString(gomail.TypeTextHTML, html)
-	return msg, nil
+	if err := n.illustrate(msg, p, id); err != nil {
+		return nil, err
+	}
+	return msg, n.sign(msg)
+}
+
+// subject is what all mails of an incident's level are called: Gmail makes a
+// thread only of mails with the same subject (a "Re:" before it aside). Where
+// an operator's template words the first line, that is the subject.
+func subject(p page.Page) string {
+	text := cmp.Or(p.Rendered.Lead, p.Topic())
+	if p.Kind != page.Opened && threaded(p) {
+		text = "Re: " + text
+	}
+	return oneLine(text, maxSubject)
+}
+
+// sender is who the mail is from. Since the subject stays, the name tells the
+// end of an incident, on a lock screen too.
+func (n *Notifier) sender(p page.Page) *mail.Address {
+	if !over(p) {
+		return n.from
+	}
+	name := cmp.Or(n.from.Name, "Midwatch")
+	return &mail.Address{Name: name + " · " + wordsOf(p).over, Address: n.from.Address}
+}
+
+func over(p page.Page) bool {
+	return p.Kind == page.Resolved || p.Kind == page.Updated && p.Incident.Status == alert.Closed
+}
+
+// threaded tells whether the mail is one of several about an incident.
+func threaded(p page.Page) bool { return p.Kind != page.Bundle && p.Kind != page.Report }
+
+// incidentID names the incident: a store that begins anew counts its
+// incidents anew.
+func incidentID(p page.Page) string {
+	return hash("incident", strconv.FormatInt(p.Incident.ID, 10), p.Incident.Key, strconv.FormatInt(p.Incident.OpenedAt.Unix(), 10))
+}
+
+// messageID names the page.
+func messageID(p page.Page) string { return hash("page", incidentID(p), p.Key) }
+
+// illustrate adds the HTML, and the picture where the HTML shows it
+// (multipart/related, RFC 2387).
+func (n *Notifier) illustrate(msg *gomail.Msg, p page.Page, id string) error {
+	html := p.Rendered.HTML
+	if html == "" {
+		var err error
+		if html, err = render(p); err != nil {
+			return err
+		}
+	}
+	var image []byte
+	if strings.Contains(html, "cid:"+p.ChartID()) {
+		var err error
+		if image, err = picture(n.font, p.SLO.Standings); err != nil {
+			return err
+		}
+	}
+	if image == nil {
+		msg.AddAlternativeString(gomail.TypeTextHTML, html)
+		return nil
+	}
+	related, err := relate(html, image, p.ChartID(), "related-"+id)
+	if err != nil {
+		return err
+	}
+	msg.AddAlternativeString(gomail.ContentType(`multipart/related; type="text/html"; boundary=related-`+id), related, gomail.WithPartEncoding(gomail.NoEncoding))
+	return nil
+}
+
+// relate joins the HTML and its picture to one part of a mail.
+func relate(html string, image []byte, id, boundary string) (string, error) {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	if err := w.SetBoundary(boundary); err != nil {
+		return "", err
+	}
+	part, err := w.CreatePart(textproto.MIMEHeader{"Content-Type": {"text/html; charset=UTF-8"}, "Content-Transfer-Encoding": {"quoted-printable"}})
+	if err != nil {
+		return "", err
+	}
+	text := quotedprintable.NewWriter(part)
+	_, err = text.Write([]byte(html))
+	if err := errors.Join(err, text.Close()); err != nil {
+		return "", err
+	}
+	part, err = w.CreatePart(textproto.MIMEHeader{
+		"Content-Type": {"image/png"}, "Content-Transfer-Encoding": {"base64"},
+		"Content-ID": {"<" + id + ">"}, "Content-Disposition": {`inline; filename="budget.png"`},
+	})
+	if err != nil {
+		return "", err
+	}
+	const width = 57 // bytes that make a line of 76 characters (RFC 2045, section 6.8)
+	for chunk := range slices.Chunk(image, width) {
+		if _, err := io.WriteString(part, base64.StdEncoding.EncodeToString(chunk)+"\r\n"); err != nil {
+			return "", err
+		}
+	}
+	err = w.Close()
+	return b.String(), err
 }
 
 // headers mark the mail: whose thread it belongs to (RFC 5322, section 3.6.4;
 // the thread's root is never sent), what it is about, and that a machine sent
 // it (RFC 3834, RFC 2919).
 func (n *Notifier) headers(msg *gomail.Msg, p page.Page, root string) {
+	incident := strconv.FormatInt(p.Incident.ID, 10)
+	if !threaded(p) {
+		root, incident = "", ""
+	}
 	for name, value := range map[gomail.Header]string{
 		"References":               root,
 		"In-Reply-To":              root,
@@ -64,15 +168,15 @@ func (n *Notifier) headers(msg *gomail.Msg, p page.Page, root string) {
 		"Auto-Submitted":           "auto-generated",
 		"X-Auto-Response-Suppress": "All",
 		"X-Mailer":                 "Midwatch",
-		"X-Midwatch-Incident":      strconv.FormatInt(p.Incident.ID, 10),
-		"X-Midwatch-Level":         p.Incident.Level.String(),
+		"X-Midwatch-Incident":      incident,
+		"X-Midwatch-Level":         p.Level().String(),
 		"X-Midwatch-Kind":          oneLine(string(p.Kind), maxName),
 	} {
 		if value != "" {
 			msg.SetGenHeader(name, value)
 		}
 	}
-	if p.Kind != page.Resolved && p.Incident.Level == alert.P1 {
+	if !over(p) && p.Level() == alert.P1 && !p.Incident.Drill {
 		msg.SetImportance(gomail.ImportanceHigh)
 	}
 }
@@ -95,67 +199,6 @@ func (n *Notifier) domain() string {
 
 func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
-}
-
-// view is what the HTML part shows.
-type view struct {
-	page.Message
-	Colour    template.CSS
-	Preview   string
-	Clusters  []cluster
-	Named     bool        // the clusters have names
-	Incident  string      // the link to its page, "" when there is none that is safe
-	Elsewhere []page.Link // the other links
-	To        string
-}
-
-func render(p page.Page) (string, error) {
-	v := view{Message: p.Message(), Colour: colour(p), Clusters: clusters(p.SLO.Standings), To: oneLine(p.To.Address, maxName)}
-	v.Preview = preview(v.Message)
-	v.Named = slices.ContainsFunc(v.Clusters, func(c cluster) bool { return c.Name != "" })
-	for _, l := range v.Links {
-		if l.URL == p.Link {
-			v.Incident = l.URL
-		} else if len(v.Elsewhere) < maxElsewhere {
-			v.Elsewhere = append(v.Elsewhere, l)
-		}
-	}
-	t, err := template.New("mail").Parse(mailHTML)
-	if err != nil {
-		return "", err
-	}
-	var b bytes.Buffer
-	err = t.Execute(&b, v)
-	return b.String(), err
-}
-
-// preview is what matters most after the lead: what is unusual, how the worst
-// cluster stands, and what its logs say.
-func preview(m page.Message) string {
-	parts := slices.Clone(m.Notices)
-	if len(m.Standings) > 0 {
-		parts = append(parts, m.Standings[0])
-	}
-	for _, f := range m.Findings {
-		if len(f.Patterns) > 0 {
-			parts = append(parts, f.Patterns[0].Text)
-			break
-		}
-	}
-	return oneLine(strings.Join(parts, " · "), maxPreview)
-}
-
-// colour tells the level at a glance.
-func colour(p page.Page) template.CSS {
-	switch {
-	case p.Kind == page.Resolved:
-		return "#2e7d4f"
-	case p.Incident.Level == alert.P1:
-		return "#c3281e"
-	case p.Incident.Level == alert.P2:
-		return "#e2a139"
-	}
-	return "#8b95a1"
 }
 
 // oneLine returns text without what could end a line or turn it around, at

@@ -83,7 +83,8 @@ func TestMailIsKept(t *testing.T) {
 	want := []Message{{
 		ID: 1, Arrived: at, From: "midwatch@example.com", To: []string{"li.wei@example.com", "ana@example.com"},
 		Subject: "P1 支付 burns", Text: "支付 fails, twice", HTML: "<p>支付</p>",
-		RawSize: len(both) + strings.Count(both, "\n"), // its lines end with CR LF
+		RawSize:   len(both) + strings.Count(both, "\n"), // its lines end with CR LF
+		Structure: "multipart/mixed(multipart/alternative(text/plain text/html) text/plain)",
 		Headers: map[string]string{
 			"From": `"Midwatch" <midwatch@example.com>`, "To": "li.wei@example.com", "Subject": "P1 支付 burns",
 			"Received": "one\ntwo", "Content-Type": "multipart/mixed; boundary=out",

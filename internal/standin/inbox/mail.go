@@ -35,6 +35,23 @@ type Message struct {
 	HTML    string            `json:"html"`    // "" when there is no such part
 	RawSize int               `json:"raw_size"`
 	Problem string            `json:"problem,omitempty"` // what of it cannot be read
+
+	Inline     []Inline    `json:"inline,omitempty"`     // what the HTML shows by cid: addresses
+	Signatures []Signature `json:"signatures,omitempty"` // of DKIM, where the server looks at them
+	Structure  string      `json:"structure"`            // its parts, such as multipart/alternative(text/plain text/html)
+}
+
+// Inline is a part that belongs to the HTML (RFC 2387).
+type Inline struct {
+	ID   string `json:"id"` // without angle brackets
+	Type string `json:"type"`
+	Data []byte `json:"-"`
+}
+
+// Signature is one DKIM signature.
+type Signature struct {
+	Domain  string `json:"domain"`
+	Problem string `json:"problem,omitempty"` // why it does not hold; "" when it does
 }
 
 // parse reads what a mail says. A mail that cannot be read is kept with its
@@ -84,9 +101,20 @@ func (m *Message) part(h textproto.MIMEHeader, body io.Reader, depth int, parts 
 	if err != nil {
 		kind = "text/plain"
 	}
+	m.Structure += valid(kind)
 	body = decoded(h.Get("Content-Transfer-Encoding"), body)
 	if strings.HasPrefix(kind, "multipart/") {
+		m.Structure += "("
 		m.multipart(multipart.NewReader(body, params["boundary"]), depth, parts)
+		m.Structure += ")"
+		return
+	}
+	if id := strings.Trim(h.Get("Content-Id"), "<> "); id != "" && strings.HasPrefix(kind, "image/") {
+		data, err := io.ReadAll(body)
+		if err != nil {
+			m.Problem = "a part cannot be decoded"
+		}
+		m.Inline = append(m.Inline, Inline{ID: valid(id), Type: valid(kind), Data: data})
 		return
 	}
 	if disposition, _, err := mime.ParseMediaType(h.Get("Content-Disposition")); err == nil && disposition == "attachment" {
@@ -109,6 +137,9 @@ func (m *Message) multipart(r *multipart.Reader, depth int, parts *int) {
 		if err != nil || *parts > maxParts {
 			m.Problem = "its parts cannot be told apart"
 			return
+		}
+		if !strings.HasSuffix(m.Structure, "(") {
+			m.Structure += " "
 		}
 		m.part(p.Header, p, depth-1, parts)
 	}

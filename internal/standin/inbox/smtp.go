@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/emersion/go-msgauth/dkim"
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 )
@@ -24,13 +26,14 @@ const maxHeld = 64 << 20
 // Config says what the server asks for. The zero Config takes mail from
 // everybody for everybody.
 type Config struct {
-	Username, Password string           // both "": no authentication
-	TLS                *tls.Config      // nil: no STARTTLS
-	Recipients         []string         // addresses, case does not matter; none: every address is known
-	MaxMessages        int              // kept, the newest; default 200
-	MaxBytes           int              // of one mail, larger ones are refused; default 2 MiB
-	Logger             *slog.Logger     // default: none
-	Now                func() time.Time // default time.Now
+	Username, Password string                                // both "": no authentication
+	TLS                *tls.Config                           // nil: no STARTTLS
+	Recipients         []string                              // addresses, case does not matter; none: every address is known
+	LookupTXT          func(domain string) ([]string, error) // the keys of DKIM; nil: signatures are not looked at
+	MaxMessages        int                                   // kept, the newest; default 200
+	MaxBytes           int                                   // of one mail, larger ones are refused; default 2 MiB
+	Logger             *slog.Logger                          // default: none
+	Now                func() time.Time                      // default time.Now
 }
 
 func (c *Config) defaults() {
@@ -78,6 +81,7 @@ type Server struct {
 	held      int       // bytes of messages
 	last      int       // number of the newest mail
 	faults    []Fault
+	faultsTo  map[string]Fault // of one mailbox, until Heal
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -146,11 +150,28 @@ func (s *Server) Fail(faults ...Fault) {
 	s.faults = append(s.faults, faults...)
 }
 
-// Heal takes away the faults that have not had their turn.
+// FailTo makes every mail to a mailbox misbehave until Heal.
+func (s *Server) FailTo(mailbox string, f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.faultsTo == nil {
+		s.faultsTo = map[string]Fault{}
+	}
+	s.faultsTo[strings.ToLower(mailbox)] = f
+}
+
+// Heal takes away the faults that have not had their turn, and those of
+// mailboxes.
 func (s *Server) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.faults, s.faultsTo = nil, nil
+}
+
+func (s *Server) faultTo(mailbox string) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faultsTo[strings.ToLower(mailbox)]
 }
 
 // Pending returns how many faults have not had their turn.
@@ -251,6 +272,9 @@ func (d *session) Mail(from string, _ *smtp.MailOptions) error {
 
 // Rcpt takes the mailboxes that there are.
 func (d *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if f := d.server.faultTo(to); f != "" {
+		d.fault = f
+	}
 	if d.fault == Greylisted {
 		return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 0}, Message: "greylisted, try again later"}
 	}
@@ -279,7 +303,9 @@ func (d *session) Data(r io.Reader) error {
 		return errors.New("dropped as told")
 	default:
 	}
-	d.server.arrive(parse(d.from, d.to, content))
+	m := parse(d.from, d.to, content)
+	m.Signatures = d.server.signatures(content)
+	d.server.arrive(m)
 	switch d.fault {
 	case Cut:
 		d.conn.Conn().Close()
@@ -290,6 +316,26 @@ func (d *session) Data(r io.Reader) error {
 	default:
 	}
 	return nil
+}
+
+// signatures verifies a mail's DKIM signatures.
+func (s *Server) signatures(content []byte) (found []Signature) {
+	if s.config.LookupTXT == nil {
+		return nil
+	}
+	const most = 5
+	verified, err := dkim.VerifyWithOptions(bytes.NewReader(content), &dkim.VerifyOptions{LookupTXT: s.config.LookupTXT, MaxVerifications: most})
+	for _, v := range verified {
+		one := Signature{Domain: valid(v.Domain)}
+		if v.Err != nil {
+			one.Problem = valid(v.Err.Error())
+		}
+		found = append(found, one)
+	}
+	if err != nil {
+		found = append(found, Signature{Problem: valid(err.Error())})
+	}
+	return found
 }
 
 // hang waits until the client goes away, which reading tells: it has nothing

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ var inboxJS string
 // elsewhere, in a new tab; the page's script may measure it.
 const (
 	pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'"
-	mailPolicy = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+	mailPolicy = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data: 'self'"
 )
 
 // ServeHTTP answers the inbox at /, a mail in it at /?id=N, the HTML of a
@@ -36,6 +37,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /{$}", s.page)
 	s.mux.HandleFunc("GET /html", s.html)
 	s.mux.HandleFunc("GET /messages", s.list)
+	s.mux.HandleFunc("GET /inline", s.inline)
 	s.mux.HandleFunc("GET /inbox.js", s.script)
 }
 
@@ -53,6 +55,32 @@ func (s *Server) script(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, inboxJS)
 }
 
+// inline answers a picture of a mail.
+func (s *Server) inline(w http.ResponseWriter, r *http.Request) {
+	m := s.find(r)
+	if m == nil {
+		http.NotFound(w, r)
+		return
+	}
+	for _, part := range m.Inline {
+		if part.ID == r.URL.Query().Get("cid") && part.Type == "image/png" {
+			respond(w, part.Type, "default-src 'none'")
+			_, _ = w.Write(part.Data)
+			return
+		}
+	}
+	http.NotFound(w, r)
+}
+
+// shown returns the HTML with its pictures at addresses that a browser has.
+func (m *Message) shown() string {
+	html := m.HTML
+	for _, part := range m.Inline {
+		html = strings.ReplaceAll(html, `src="cid:`+part.ID+`"`, fmt.Sprintf(`src="./inline?id=%d&amp;cid=%s"`, m.ID, url.QueryEscape(part.ID)))
+	}
+	return html
+}
+
 // html answers the HTML part alone. Links in it open elsewhere.
 func (s *Server) html(w http.ResponseWriter, r *http.Request) {
 	m := s.find(r)
@@ -61,7 +89,7 @@ func (s *Server) html(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, "text/html; charset=utf-8", mailPolicy)
-	_, _ = io.WriteString(w, m.HTML+`<base target="_blank">`)
+	_, _ = io.WriteString(w, m.shown()+`<base target="_blank">`)
 }
 
 // find returns the mail that a request asks for, nil when there is none.
