@@ -99,7 +99,7 @@ func serveChild(dir string) error {
 	}
 	d := &diary{file: file, life: os.Getenv("MIDWATCH_CRASH_LIFE")}
 	e, err := incident.New(incident.Config{
-		Store: ledger{s}, Responders: rota{}, Sender: provider{d}, Logger: discard(),
+		Store: ledger{s}, Responders: rota{}, Sender: provider{d}, Logger: discard(), PagesPerMinute: -1,
 		Retry: incident.RetryPolicy{First: 20 * time.Millisecond, Longest: 100 * time.Millisecond},
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ func TestAProvidersLongOutageDoesNotLoseAP3(t *testing.T) {
 	s := newTimeline(t)
 	s.fail = down("wecom", errors.New("connection refused"), s, 11*60)
 	s.Keep(Between(541, 15*60), burning(availability, alert.P3, "hangzhou"))
-	s.Want(Between(11*60, 11*60+1.1), "again zhang/wecom #1") // the page of 9:01 died at 10:01
+	s.Want(Between(556, 556.01), "opened zhang/email #1") // in its place, after 15 minutes
 	s.Run(15 * 60)
 }
 
@@ -135,7 +135,7 @@ func TestAcknowledgingAResolvedIncidentIsAnError(t *testing.T) {
 func TestWhileNobodyIsToldThatItRoseP2GoesOn(t *testing.T) {
 	s := newTimeline(t)
 	s.fail = func(p page.Page, _ int) error {
-		if p.Round == 2 || p.Round == 3 {
+		if p.Incident.ID == 1 && (p.Round == 2 || p.Round == 3) {
 			return &page.SendError{Channel: p.To.Channel, Err: errors.New("no such user")}
 		}
 		return nil
@@ -143,21 +143,24 @@ func TestWhileNobodyIsToldThatItRoseP2GoesOn(t *testing.T) {
 	s.Keep(Between(541, 640), burning(availability, alert.P3, "hangzhou"))
 	s.Want(Between(541, 541.01), "opened zhang/wecom #1")
 	s.Keep(Between(550, 640), burning(availability, alert.P2, "beijing"))
-	s.Want(Between(580, 580.01), "again zhang/wecom #1") // those of minutes 550 and 565 died
-	s.Want(Between(595, 595.01), "again zhang/wecom #1")
+	s.Want(Between(550, 550.01), "opened admin/slack #2") // zhang cannot be told by anything
+	s.Want(Between(580, 580.01), "again zhang/wecom #1")  // those of minutes 550 and 565 died
+	s.Want(Between(565, 565.01), "again admin/slack #2")
+	s.Want(Between(580, 580.01), "resolved admin/slack #2")
 	s.Run(640)
 }
 
 func TestWhileNobodyIsReachedP2GoesOn(t *testing.T) {
 	s := newTimeline(t)
 	s.fail = func(p page.Page, _ int) error {
-		if p.Round < 3 {
+		if p.Incident.ID == 1 && p.Round < 3 {
 			return &page.SendError{Channel: p.To.Channel, Err: errors.New("no such user")}
 		}
 		return nil
 	}
 	s.Keep(Between(1, 59), burning(availability, alert.P2, "hangzhou"))
-	s.Want(Between(31, 31.01), "again zhang/wecom #1")
-	s.Want(Between(46, 46.01), "again zhang/wecom #1")
+	s.Want(Between(1, 1.02), "opened admin/slack #2") // zhang cannot be told by anything
+	s.Want(Between(16, 16.01), "again admin/slack #2")
+	s.Want(Between(31, 31.01), "again zhang/wecom #1", "resolved admin/slack #2")
 	s.Run(60)
 }

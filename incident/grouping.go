@@ -12,12 +12,15 @@ import (
 // maxTitle bounds a title, in bytes.
 const maxTitle = 120
 
-// KeyOf returns what the alerts of one incident have in common: service and
-// SLO, whichever cluster they come from. An alert about no SLO has its
-// alertname in the place of it. Parts hold no slash of their own.
+// KeyOf returns what the alerts of one incident have in common by default:
+// service and SLO, whichever cluster they come from. An alert about no SLO has
+// its alertname in the place of it. Parts hold no slash of their own. Clusters
+// that cannot alert are an incident each.
 func KeyOf(a alert.Alert) string {
 	service, slo, name := a.Label(alert.LabelService), a.Label(alert.LabelSLO), a.Label(model.AlertNameLabel)
 	switch {
+	case service == ownService && name == clusterSilent:
+		return part(service) + "/" + part(name) + "/" + part(a.Label(alert.LabelCluster))
 	case service != "" && slo != "":
 		return part(service) + "/" + part(slo)
 	case service != "" && name != "":
@@ -28,7 +31,35 @@ func KeyOf(a alert.Alert) string {
 	return a.Labels.String()
 }
 
-var escapeSlash = strings.NewReplacer("%", "%25", "/", "%2F")
+// keyBy returns what the alerts of one incident have in common where a route
+// says by which labels: these and their values. It begins with a slash, as no
+// key of KeyOf does.
+func keyBy(groupBy []string, a alert.Alert) string {
+	var b strings.Builder
+	for _, name := range groupBy {
+		b.WriteString("/" + escapeName.Replace(name) + "=" + part(a.Label(name)))
+	}
+	return b.String()
+}
+
+// group is where an alert belongs that begins to fire.
+type group struct {
+	key    string
+	policy string
+}
+
+func (e *Engine) groupOf(a alert.Alert) group {
+	route := e.c.Responders.Route(a.Labels)
+	if len(route.GroupBy) == 0 {
+		return group{KeyOf(a), route.Policy}
+	}
+	return group{keyBy(route.GroupBy, a), route.Policy}
+}
+
+var (
+	escapeSlash = strings.NewReplacer("%", "%25", "/", "%2F")
+	escapeName  = strings.NewReplacer("%", "%25", "/", "%2F", "=", "%3D")
+)
 
 func part(s string) string { return escapeSlash.Replace(s) }
 

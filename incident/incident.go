@@ -15,21 +15,20 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
-// Errors of Get, Acknowledge and Resolve.
+// Errors of the engine's methods, which wrap them.
 var (
 	ErrNotFound = errors.New("no such incident")
 	ErrResolved = errors.New("the incident is resolved already")
 	ErrActor    = errors.New("whoever acts must be named, in at most 200 bytes of UTF-8")
+	ErrInvalid  = errors.New("it cannot be done so")
 )
 
 // Responders says who is to be told of an incident. Its answers come from
@@ -108,13 +107,21 @@ type Config struct {
 	Facts      Facts                         // nil: pages say nothing of the SLO
 	Normalize  func(alert.Alert) alert.Alert // of each alert before all else; nil: as it is
 	Link       func(incident int64) string   // to the incident's page; nil: none
+	AckLink    func(page.Page) string        // by which its reader can acknowledge without a token; nil: none
+
+	ReopenWithin time.Duration // how soon after its alerts resolved it an incident opens again, instead of another; 0 is 10 min, below 0 never
+	Inhibit      []InhibitRule // which alerts keep which from paging; DefaultInhibitions has some
+	Watch        []Watch       // clusters that must be heard all the time
 
 	EvidenceWait time.Duration // how long the first page waits for evidence at most; 0 is 3 s, below 0 not at all
 	EvidenceTime time.Duration // how long evidence that was late is looked for after the page; 0 is 30 s
 	SendTimeout  time.Duration // of one try; 0 is 20 s
 	StopTimeout  time.Duration // how long Run waits for sends in flight when it ends; 0 is 10 s
-	PerChannel   int           // sends at once through one channel; 0 is 8
+	Poll         time.Duration // how often it looks for what other replicas caused; 0 is 15 s
 	Retry        RetryPolicy
+
+	PerChannel     func(channel string) int // sends at once through a channel; nil, and below 1, are 8
+	PagesPerMinute int                      // to one address; what is more is bundled; 0 is 10, below 0 bundles nothing, nor P3s
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept and shown nowhere
@@ -130,13 +137,29 @@ func (c *Config) defaults() error {
 	if c.Link == nil {
 		c.Link = func(int64) string { return "" }
 	}
+	if c.AckLink == nil {
+		c.AckLink = func(page.Page) string { return "" }
+	}
+	if c.PerChannel == nil {
+		c.PerChannel = func(string) int { return 0 }
+	}
+	setDefault(&c.ReopenWithin, 10*time.Minute)
 	setDefault(&c.EvidenceWait, 3*time.Second)
 	setDefault(&c.EvidenceTime, 30*time.Second)
 	setDefault(&c.SendTimeout, 20*time.Second)
 	setDefault(&c.StopTimeout, 10*time.Second)
-	setDefault(&c.PerChannel, 8)
+	setDefault(&c.Poll, poll)
+	setDefault(&c.PagesPerMinute, 10)
 	c.Retry.defaults()
 	return nil
+}
+
+// slotsOf returns how many sends at once a channel has.
+func (c *Config) slotsOf(channel string) int {
+	if n := c.PerChannel(channel); n > 0 {
+		return n
+	}
+	return 8
 }
 
 func setDefault[T comparable](v *T, to T) {
@@ -151,13 +174,19 @@ func setDefault[T comparable](v *T, to T) {
 type Engine struct {
 	c       Config
 	metrics *metrics
-	flights singleflight.Group // gathers evidence, once an incident
 	slots   slots
 	readers chan struct{} // holds one for each List and Get under way
 
+	quiet quieting
+	vigil *vigil
+	pulse pulse
+
 	escalate chan struct{} // wakes the escalation
 	deliver  chan struct{} // wakes the delivery
-	work     sync.WaitGroup
+	changed  chan struct{} // wakes the survey
+
+	detectives detectives
+	work       sync.WaitGroup
 }
 
 // New returns an engine that receives alerts at once, and pages people while
@@ -170,13 +199,19 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("incident engine: %w", err)
 	}
-	return &Engine{
+	e := &Engine{
 		c: c, metrics: m,
-		slots:    newSlots(c.PerChannel),
+		slots:    newSlots(c.slotsOf),
 		readers:  make(chan struct{}, maxReaders),
 		escalate: make(chan struct{}, 1),
 		deliver:  make(chan struct{}, 1),
-	}, nil
+		changed:  make(chan struct{}, 1),
+		vigil:    newVigil(),
+	}
+	if err := e.setRules(c.Inhibit, c.Watch); err != nil {
+		return nil, fmt.Errorf("incident engine: %w", err)
+	}
+	return e, nil
 }
 
 // now is cut to what the store keeps.
@@ -204,67 +239,27 @@ func (e *Engine) read(ctx context.Context, f func(Tx) error) error {
 	}
 }
 
+// maxList is how many incidents a list has at most.
+const maxList = 1000
+
 // List returns the incidents that are not resolved, or all of them (the
 // newest 1,000), newest first.
-func (e *Engine) List(ctx context.Context, all bool) (list []alert.Incident, err error) {
+func (e *Engine) List(ctx context.Context, all bool) ([]alert.Incident, error) {
+	return e.ListBefore(ctx, all, 0, maxList)
+}
+
+// ListBefore returns up to limit incidents, at most 1,000, whose ID is below
+// before, newest first; without all, only those that are not resolved. A
+// before of 0 is above all.
+func (e *Engine) ListBefore(ctx context.Context, all bool, before int64, limit int) (list []alert.Incident, err error) {
 	err = e.read(ctx, func(tx Tx) error {
-		list, err = tx.ListIncidents(all, 1000)
+		list, err = tx.IncidentsBefore(all, before, min(max(limit, 1), maxList))
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list incidents: %w", err)
 	}
 	return list, nil
-}
-
-// Acknowledge notes that actor looks after the incident: nobody is paged for
-// it again, unless its level rises. Of several, the first stays noted. The
-// error is ErrNotFound, ErrResolved or ErrActor (wrapped), or the store's.
-func (e *Engine) Acknowledge(ctx context.Context, id int64, actor string) (alert.Incident, error) {
-	inc, err := e.act(ctx, id, actor, acknowledge)
-	if err != nil {
-		return alert.Incident{}, fmt.Errorf("acknowledge incident %d: %w", id, err)
-	}
-	return inc, nil
-}
-
-// Resolve ends the incident by actor's word, and tells those who were paged.
-// Alerts of it that go on firing open no new incident: one must have started
-// after this to do so. To resolve a resolved incident changes nothing. The
-// error is ErrNotFound or ErrActor (wrapped), or the store's.
-func (e *Engine) Resolve(ctx context.Context, id int64, actor string) (alert.Incident, error) {
-	inc, err := e.act(ctx, id, actor, func(tx Tx, inc *alert.Incident, actor string, at time.Time) error {
-		if inc.Status == alert.Closed {
-			return nil
-		}
-		return e.closeIncident(tx, inc, actor, at)
-	})
-	if err != nil {
-		return alert.Incident{}, fmt.Errorf("resolve incident %d: %w", id, err)
-	}
-	return inc, nil
-}
-
-// act does something to an incident by somebody's order.
-func (e *Engine) act(ctx context.Context, id int64, actor string, do func(Tx, *alert.Incident, string, time.Time) error) (inc alert.Incident, err error) {
-	if actor == "" || len(actor) > 200 || !utf8.ValidString(actor) {
-		return inc, ErrActor
-	}
-	err = e.c.Store.Update(ctx, func(tx Tx) (err error) {
-		if inc, err = get(tx, id); err != nil {
-			return err
-		}
-		if err = do(tx, &inc, actor, now()); err != nil {
-			return err
-		}
-		return tx.SaveIncident(inc)
-	})
-	if err == nil {
-		e.c.Logger.InfoContext(ctx, "incident changed by hand", "incident", id, "status", inc.Status, "actor", actor)
-		wake(e.escalate)
-		wake(e.deliver)
-	}
-	return inc, err
 }
 
 func get(tx Tx, id int64) (alert.Incident, error) {

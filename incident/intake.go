@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,25 +25,35 @@ func (e *Engine) Receive(ctx context.Context, alerts []alert.Alert) error {
 			normal = append(normal, a)
 		}
 	}
-	if len(normal) == 0 {
-		return nil
+	normal, err := e.hear(ctx, normal, at)
+	if err == nil && len(normal) > 0 {
+		err = e.receive(ctx, at, func(Tx) ([]alert.Alert, error) { return normal, nil })
 	}
-	var in *intake
-	err := e.c.Store.Update(ctx, func(tx Tx) error {
-		in = &intake{engine: e, tx: tx, at: at}
-		return in.run(normal)
-	})
 	if err != nil {
 		return fmt.Errorf("receive %d alerts: %w", len(alerts), err)
 	}
 	for _, a := range normal {
 		e.metrics.received.WithLabelValues(string(a.State)).Inc()
 	}
-	if in.news() {
+	return nil
+}
+
+// receive takes in what which returns, in the same transaction.
+func (e *Engine) receive(ctx context.Context, at time.Time, which func(Tx) ([]alert.Alert, error)) error {
+	var in *intake
+	err := e.c.Store.Update(ctx, func(tx Tx) error {
+		in = &intake{engine: e, tx: tx, at: at}
+		alerts, err := which(tx)
+		if err != nil || len(alerts) == 0 {
+			return err
+		}
+		return in.run(alerts)
+	})
+	if err == nil && in.news() {
 		wake(e.deliver)
 		wake(e.escalate)
 	}
-	return nil
+	return err
 }
 
 func (e *Engine) normalize(a alert.Alert, at time.Time) alert.Alert {
@@ -59,29 +70,32 @@ type intake struct {
 	at     time.Time
 
 	latest map[model.Fingerprint][]*alert.Alert // by label set: the alert in the latest incident
+	groups []group                              // of each alert of the batch that may begin to fire
 	cases  map[int64]*caseFile
 	open   map[string]*caseFile  // unresolved, by key
+	lately map[string]*caseFile  // resolved a moment ago, by key
 	alive  map[time.Time][]int64 // alerts that only live on, by when they end now
 }
 
 // caseFile is an incident with what the batch does to it.
 type caseFile struct {
 	alert.Incident
-	opened  bool
-	touched bool
-	raised  alert.Level // the level that it must rise to; 0 when it need not
-	added   []*alert.Alert
-	changed map[int64]*alert.Alert
-	refired []*alert.Alert
-	settled []*alert.Alert
+	opened   bool
+	reopened bool
+	touched  bool
+	raised   alert.Level // the level that it must rise to; 0 when it need not
+	added    []*alert.Alert
+	changed  map[int64]*alert.Alert
+	refired  []*alert.Alert
+	settled  []*alert.Alert
 }
 
 func (in *intake) run(alerts []alert.Alert) error {
 	if err := in.load(alerts); err != nil {
 		return err
 	}
-	for _, a := range alerts {
-		if err := in.take(a); err != nil {
+	for i, a := range alerts {
+		if err := in.take(a, i); err != nil {
 			return fmt.Errorf("take alert %s: %w", a.Labels, err)
 		}
 	}
@@ -90,11 +104,33 @@ func (in *intake) run(alerts []alert.Alert) error {
 			return err
 		}
 	}
+	return in.saveAll()
+}
+
+// saveAll keeps what the batch did, alerts first.
+func (in *intake) saveAll() error {
+	var (
+		touched        []*caseFile
+		added, changed []*alert.Alert
+	)
 	for _, id := range slices.Sorted(maps.Keys(in.cases)) {
-		if c := in.cases[id]; c.touched {
-			if err := in.save(c); err != nil {
-				return fmt.Errorf("save incident %q: %w", c.Key, err)
-			}
+		c := in.cases[id]
+		if !c.touched {
+			continue
+		}
+		touched, added = append(touched, c), append(added, c.added...)
+		changed = slices.AppendSeq(changed, maps.Values(c.changed))
+	}
+	if err := in.tx.AddAlerts(added); err != nil {
+		return err
+	}
+	slices.SortFunc(changed, func(a, b *alert.Alert) int { return cmp.Compare(a.ID, b.ID) })
+	if err := in.tx.SaveAlerts(changed); err != nil {
+		return err
+	}
+	for _, c := range touched {
+		if err := in.save(c); err != nil {
+			return fmt.Errorf("save incident %q: %w", c.Key, err)
 		}
 	}
 	return nil
@@ -112,33 +148,83 @@ func (in *intake) news() bool {
 
 // load reads what is known of the alerts and of their incidents.
 func (in *intake) load(alerts []alert.Alert) error {
-	fingerprints, keys := make([]model.Fingerprint, len(alerts)), map[string]bool{}
+	in.alive, in.cases = map[time.Time][]int64{}, map[int64]*caseFile{}
+	in.open, in.lately = map[string]*caseFile{}, map[string]*caseFile{}
+	fingerprints := make([]model.Fingerprint, len(alerts))
 	for i, a := range alerts {
 		fingerprints[i] = a.Fingerprint()
-		keys[KeyOf(a)] = true
 	}
-	in.alive, in.cases, in.open = map[time.Time][]int64{}, map[int64]*caseFile{}, map[string]*caseFile{}
 	if err := in.loadLatest(fingerprints); err != nil {
 		return err
 	}
-	unresolved, err := in.tx.UnresolvedIncidents(slices.Sorted(maps.Keys(keys)))
+	ids := map[int64]bool{}
+	for _, known := range in.latest {
+		for _, a := range known {
+			ids[a.IncidentID] = true
+		}
+	}
+	theirs, err := in.tx.IncidentsByID(slices.Sorted(maps.Keys(ids)))
+	if err != nil {
+		return err
+	}
+	for _, inc := range theirs {
+		in.file(inc)
+	}
+	return in.loadGroups(alerts)
+}
+
+// loadGroups reads the incidents that alerts may join or open again.
+func (in *intake) loadGroups(alerts []alert.Alert) error {
+	in.groups = make([]group, len(alerts))
+	wanted := map[string]bool{}
+	for i, a := range alerts {
+		if a.State == alert.Resolved {
+			continue
+		}
+		if known := in.find(a); known != nil && in.cases[known.IncidentID].Status != alert.Closed {
+			continue
+		}
+		in.groups[i] = in.engine.groupOf(a)
+		if in.open[in.groups[i].key] == nil {
+			wanted[in.groups[i].key] = true
+		}
+	}
+	keys := slices.Sorted(maps.Keys(wanted))
+	unresolved, err := in.tx.UnresolvedIncidents(keys)
 	if err != nil {
 		return err
 	}
 	for _, inc := range unresolved {
-		in.file(inc)
-	}
-	missing := map[int64]bool{}
-	for _, known := range in.latest {
-		for _, a := range known {
-			if in.cases[a.IncidentID] == nil {
-				missing[a.IncidentID] = true
-			}
+		if in.cases[inc.ID] == nil {
+			in.file(inc)
 		}
 	}
-	rest, err := in.tx.IncidentsByID(slices.Sorted(maps.Keys(missing)))
-	for _, inc := range rest {
-		in.file(inc)
+	if err := in.loadMerged(keys); err != nil || in.engine.c.ReopenWithin < 0 {
+		return err
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return in.open[key] != nil })
+	resolved, err := in.tx.ResolvedIncidents(keys, in.at.Add(-in.engine.c.ReopenWithin))
+	for _, inc := range resolved {
+		c := in.cases[inc.ID]
+		if c == nil {
+			c = in.file(inc)
+		}
+		in.lately[inc.Key] = c
+	}
+	return err
+}
+
+// loadMerged has alerts of a key whose incident was merged into another join
+// that one.
+func (in *intake) loadMerged(keys []string) error {
+	missing := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return in.open[key] != nil })
+	targets, err := in.tx.MergeTargets(missing)
+	for key, inc := range targets {
+		c := in.cases[inc.ID]
+		if c == nil {
+			c = in.file(inc)
+		}
+		in.open[key] = c
 	}
 	return err
 }
@@ -176,12 +262,12 @@ func (in *intake) find(a alert.Alert) *alert.Alert {
 	return nil
 }
 
-// take does with an alert what judge says.
-func (in *intake) take(a alert.Alert) error {
+// take does with an alert, the ith of the batch, what judge says.
+func (in *intake) take(a alert.Alert, i int) error {
 	latest := in.find(a)
 	if latest == nil {
 		if judge(a, alert.Alert{}, alert.Incident{}, false) == begin {
-			return in.begin(a)
+			return in.begin(a, nil, i)
 		}
 		return nil
 	}
@@ -199,13 +285,13 @@ func (in *intake) take(a alert.Alert) error {
 		c.settled = append(c.settled, latest)
 		c.change(latest, a)
 	case begin:
-		return in.begin(a)
+		return in.begin(a, latest, i)
 	}
 	return nil
 }
 
-// keepAlive notes that an alert still fires. Most alerts that arrive are no
-// more than that.
+// keepAlive notes that an alert goes on. It is written together with others
+// that end when it does: most of what arrives is no more than that.
 func (in *intake) keepAlive(known *alert.Alert, a alert.Alert) {
 	known.EndsAt, known.UpdatedAt = a.EndsAt, a.UpdatedAt
 	if known.ID != 0 {
@@ -227,24 +313,42 @@ func (c *caseFile) change(known *alert.Alert, a alert.Alert) {
 }
 
 // begin adds an alert to the unresolved incident of its key, which it opens
-// when there is none.
-func (in *intake) begin(a alert.Alert) error {
-	key := KeyOf(a)
-	c := in.open[key]
-	if c == nil {
-		inc := newIncident(key, a, in.at)
-		id, err := in.tx.AddIncident(inc)
-		if err != nil {
-			return err
-		}
-		inc.ID = id
-		c = in.file(inc)
-		c.opened = true
+// when there is none. latest is the alert of its labels in an incident that is
+// resolved, nil for none.
+func (in *intake) begin(a alert.Alert, latest *alert.Alert, i int) error {
+	c, err := in.caseOf(a, in.groups[i])
+	if err != nil {
+		return err
+	}
+	if latest != nil && latest.IncidentID == c.ID {
+		c.refired = append(c.refired, latest)
+		c.change(latest, a)
+		c.rise(a)
+		return nil
 	}
 	a.IncidentID = c.ID
 	in.remember(&a)
 	c.add(&a)
 	return nil
+}
+
+// caseOf returns the incident that an alert joins, opens again or opens.
+func (in *intake) caseOf(a alert.Alert, g group) (*caseFile, error) {
+	if c := in.open[g.key]; c != nil {
+		return c, nil
+	}
+	if c := in.lately[g.key]; c != nil {
+		return c, in.reopen(c, a)
+	}
+	inc := newIncident(g, a, in.at)
+	id, err := in.tx.AddIncident(inc)
+	if err != nil {
+		return nil, err
+	}
+	inc.ID = id
+	c := in.file(inc)
+	c.opened = true
+	return c, nil
 }
 
 // remember makes a the latest alert of its labels.
@@ -262,12 +366,17 @@ func (in *intake) remember(a *alert.Alert) {
 func (c *caseFile) add(a *alert.Alert) {
 	c.added = append(c.added, a)
 	c.touched = true
+	c.rise(*a)
+}
+
+// rise makes the incident as urgent and as old as an alert that fires.
+func (c *caseFile) rise(a alert.Alert) {
 	if a.StartsAt.Before(c.Since) {
 		c.Since = a.StartsAt
 	}
 	switch level := a.Level(); {
-	case c.opened && level.Outranks(c.Level):
-		c.Level, c.Title = level, titleOf(*a)
+	case (c.opened || c.reopened) && level.Outranks(c.Level):
+		c.Level, c.Title = level, titleOf(a)
 	case level.Outranks(c.Level) && (c.raised == 0 || level.Outranks(c.raised)):
 		c.raised = level
 	}
@@ -276,17 +385,16 @@ func (c *caseFile) add(a *alert.Alert) {
 // save keeps the incident with all that the batch did to it, and pages whom
 // that concerns.
 func (in *intake) save(c *caseFile) error {
-	if err := in.tx.AddAlerts(c.added); err != nil {
-		return err
-	}
-	changed := slices.SortedFunc(maps.Values(c.changed), func(a, b *alert.Alert) int { return int(a.ID - b.ID) })
-	if err := in.tx.SaveAlerts(changed); err != nil {
+	if err := in.inhibit(c); err != nil {
 		return err
 	}
 	if c.Status == alert.Closed { // an alert of an incident that somebody resolved by hand
 		return nil
 	}
 	if err := in.tx.AddEvents(c.ID, c.events(in.at)...); err != nil {
+		return err
+	}
+	if err := in.resume(c); err != nil {
 		return err
 	}
 	if err := in.page(c); err != nil {
@@ -297,6 +405,21 @@ func (in *intake) save(c *caseFile) error {
 	}
 	return in.tx.SaveIncident(c.Incident)
 }
+
+// inhibit keeps which alerts of the incident inhibit others.
+func (in *intake) inhibit(c *caseFile) error {
+	rules := in.engine.quiet.inhibitions()
+	if err := addInhibitors(in.tx, rules, c.added...); err != nil {
+		return err
+	}
+	if err := addInhibitors(in.tx, rules, c.refired...); err != nil {
+		return err
+	}
+	return in.engine.loosen(in.tx, slices.DeleteFunc(slices.Clone(c.settled), firing), in.at)
+}
+
+// firing tells of an alert that fires again in the same batch.
+func firing(a *alert.Alert) bool { return a.State == alert.Firing }
 
 // events tells what alerts did, one line for all that did the same.
 func (c *caseFile) events(at time.Time) []alert.Event {
@@ -315,30 +438,53 @@ func (c *caseFile) events(at time.Time) []alert.Event {
 	return events
 }
 
-// page tells of an incident that opened or rose.
+// page tells of an incident that opened, opened again or rose. What else
+// happened to it is shown in messages that were sent before.
 func (in *intake) page(c *caseFile) error {
 	kind := page.Opened
 	switch {
 	case c.opened:
-		for _, a := range c.added {
-			c.Alerts = append(c.Alerts, *a)
-		}
+		c.foremost()
+		return in.engine.advance(in.tx, &c.Incident, kind, in.at)
+	case c.reopened:
+		kind = page.Reopened
 	case c.raised != 0:
-		full, err := get(in.tx, c.ID)
-		if err != nil {
-			return err
-		}
-		c.Alerts = full.Alerts
-		if err := in.tx.AddEvents(c.ID, raise(&c.Incident, c.raised, in.at)); err != nil {
-			return err
-		}
 		if c.Round > 0 {
 			kind = page.Raised
 		}
+		if err := in.tx.AddEvents(c.ID, raise(&c.Incident, c.raised, in.at)); err != nil {
+			return err
+		}
 	default:
+		return in.refresh(c)
+	}
+	full, err := get(in.tx, c.ID)
+	if err != nil {
+		return err
+	}
+	c.Alerts, c.AlertCount = full.Alerts, full.AlertCount
+	if err := in.engine.advance(in.tx, &c.Incident, kind, in.at); err != nil || !c.reopened {
+		return err
+	}
+	return in.engine.tellAgain(in.tx, c.Incident, in.at)
+}
+
+func (in *intake) refresh(c *caseFile) error {
+	if len(c.added)+len(c.refired)+len(c.settled) == 0 || c.Round == 0 {
 		return nil
 	}
-	return in.engine.advance(in.tx, &c.Incident, kind, in.at)
+	return in.engine.refresh(in.tx, c.Incident, in.at)
+}
+
+// foremost shows a new incident its alerts.
+func (c *caseFile) foremost() {
+	const shown = 1000
+	if len(c.added) > shown {
+		c.AlertCount = len(c.added)
+	}
+	for _, a := range c.added[:min(shown, len(c.added))] {
+		c.Alerts = append(c.Alerts, *a)
+	}
 }
 
 // recount sees whether all alerts of the incident are resolved, and whether
@@ -354,6 +500,9 @@ func (in *intake) recount(c *caseFile) error {
 	c.Stale = counts[alert.Expired] > 0
 	if counts[alert.Firing]+counts[alert.Expired] > 0 {
 		return nil
+	}
+	if held, err := in.hold(c); err != nil || held {
+		return err
 	}
 	return in.engine.closeIncident(in.tx, &c.Incident, "", in.at)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
+	"github.com/midwatch-slo/midwatch/silence"
 )
 
 // Store keeps incidents, alerts and pages.
@@ -23,8 +24,11 @@ type Store interface {
 // Tx is the store within one transaction.
 type Tx interface {
 	Alerts
+	Muting
 	Incidents
+	Stories
 	Outbox
+	Deliveries
 }
 
 // Alerts are the alerts of all incidents. One label set has one alert in each
@@ -47,71 +51,62 @@ type Alerts interface {
 	CountAlerts(incident int64) (map[alert.State]int, error)
 }
 
-// Incidents are incidents, their stories and what was found out of them.
-type Incidents interface {
-	// Incident returns the incident with its alerts, and whether there is one.
-	Incident(id int64) (alert.Incident, bool, error)
-	// ListIncidents returns up to limit incidents with their alerts, newest
-	// first; without all, only those that are not resolved.
-	ListIncidents(all bool, limit int) ([]alert.Incident, error)
-	// IncidentsByID returns those that there are, without alerts.
-	IncidentsByID(ids []int64) ([]alert.Incident, error)
-	// UnresolvedIncidents returns the incidents of the keys that are not
-	// resolved, without alerts: at most one a key.
-	UnresolvedIncidents(keys []string) ([]alert.Incident, error)
-	// DueIncidents returns up to limit incidents whose next page is due at or
-	// before at, most urgent first, with their alerts.
-	DueIncidents(at time.Time, limit int) ([]alert.Incident, error)
-	// AddIncident keeps a new incident, without its alerts, and returns its ID.
-	AddIncident(inc alert.Incident) (int64, error)
-	// SaveIncident keeps all of the incident but its alerts.
-	SaveIncident(inc alert.Incident) error
-	// CountIncidents returns how many unresolved incidents there are of each level.
-	CountIncidents() (map[alert.Level]int, error)
-	// NextDue returns the earliest time at which an incident's page or an
-	// alert's end is due, the zero time when none is.
-	NextDue() (time.Time, error)
+// Muting is what keeps alerts from paging, and what was heard of clusters.
+type Muting interface {
+	// IncidentAlerts returns up to limit alerts of the incident in a state
+	// whose IDs are above after, by ID.
+	IncidentAlerts(incident int64, state alert.State, after int64, limit int) ([]alert.Alert, error)
+	// EachLiveAlert shows every alert that fires, and every expired one of an
+	// incident that is not resolved, until visit returns an error. visit must
+	// not change alerts.
+	EachLiveAlert(visit func(alert.Alert) error) error
 
-	AddEvents(incident int64, events ...alert.Event) error
-	Events(incident int64) ([]alert.Event, error) // in the order they were added
-	SaveEvidence(incident int64, found []page.Evidence) error
-	Evidence(incident int64) (found []page.Evidence, looked bool, err error)
-}
+	// Silences returns those that end after an instant, newest first.
+	Silences(after time.Time) ([]silence.Silence, error)
+	Silence(id string) (silence.Silence, bool, error)
+	// SaveSilence keeps a silence, in the place of one with its ID.
+	SaveSilence(s silence.Silence) error
+	// DeleteSilences forgets those that ended at or before an instant.
+	DeleteSilences(ended time.Time) error
+	// CountSilences returns how many end after an instant.
+	CountSilences(after time.Time) (int, error)
 
-// Outbox holds pages until a provider accepts them. Of the incident of a page
-// it knows the ID and, at Enqueue, the level.
-type Outbox interface {
-	// Enqueue adds pages that may be sent from due on. A page whose key is
-	// known already is ignored.
-	Enqueue(due time.Time, pages ...page.Page) error
-	// Update brings forward to due the waiting update of the same incident to
-	// the same address, or else enqueues the page.
-	Update(due time.Time, p page.Page) error
-	// DueChannels returns the channels that have a page to claim at at.
-	DueChannels(at time.Time) ([]string, error)
-	// Claim returns up to limit pages of the channel that are due, most urgent
-	// first, and keeps them from being claimed again before until.
-	Claim(channel string, at, until time.Time, limit int) ([]page.Page, error)
-	// MarkSent, MarkDead and MarkDropped end the life of a page.
-	MarkSent(key string, at time.Time) error
-	MarkDead(key string, at time.Time, reason string) error
-	MarkDropped(key string, at time.Time, reason string) error
-	// Retry makes a claimed page due again at due.
-	Retry(key string, due time.Time, reason string) error
-	// PutOff makes a claimed page one that is caused and due at until.
-	PutOff(key string, until time.Time, reason string) error
-	// Supersede drops the pages of the incident that are queued and claimed by
-	// nobody.
-	Supersede(incident int64, at time.Time, reason string) error
-	// Told returns whom pages of the incident reached, except those that told
-	// of its end, in the order the pages were enqueued.
-	Told(incident int64) ([]page.Contact, error)
-	// Reached returns whether one of those pages was of the level, or of one
-	// that outranks it.
-	Reached(incident int64, level alert.Level) (bool, error)
-	// NextPage returns when the next queued page can be claimed, the zero time
-	// when there is none.
-	NextPage() (time.Time, error)
-	// CountPages returns how many pages are queued and when the oldest was caused.
-	CountPages() (queued int, oldest time.Time, err error)
+	// AddInhibitor keeps that an alert inhibits those of a key while it fires;
+	// target tells that the rule could inhibit the alert itself.
+	AddInhibitor(key string, a alert.Alert, target bool) error
+	DropInhibitors(alerts []int64) error
+	ClearInhibitors() error
+	// Inhibitor returns the fingerprint of an alert that inhibits those of a
+	// key, and whether there is one: it fires, its incident is not resolved, its
+	// level is not below least, and with onlySource it is no target itself.
+	Inhibitor(key string, least alert.Level, onlySource bool) (model.Fingerprint, bool, error)
+	// WakeMuted makes the next page of open incidents that are muted due at an
+	// instant, and returns how many there are.
+	WakeMuted(at time.Time) (int, error)
+
+	// ResolvedIncidents returns, without alerts, the last incident of each of
+	// the keys that its alerts resolved after an instant.
+	ResolvedIncidents(keys []string, after time.Time) ([]alert.Incident, error)
+	// CountEvents returns how many events of a kind the incident's story has
+	// since an instant.
+	CountEvents(incident int64, kind alert.EventKind, since time.Time) (int, error)
+	// ToldResolved returns whom pages told that the incident is over, without
+	// those to whom another page of it is on its way.
+	ToldResolved(incident int64) ([]page.Contact, error)
+	// SaveRecovery keeps until when an incident whose alerts are all resolved
+	// must stay quiet to be resolved.
+	SaveRecovery(incident int64, until time.Time) error
+	DropRecovery(incident int64) error
+	Recovery(incident int64) (until time.Time, recovers bool, err error)
+	// DueRecoveries returns up to limit incidents that stayed quiet until at.
+	DueRecoveries(at time.Time, limit int) ([]int64, error)
+	NextRecovery() (time.Time, error)
+
+	// Beat keeps that a cluster was heard at an instant, unless it was later.
+	Beat(cluster string, at time.Time) error
+	Beats() (map[string]time.Time, error)
+
+	// Mark returns a single value by its name, "" when there is none.
+	Mark(name string) (string, error)
+	SetMark(name, value string) error
 }

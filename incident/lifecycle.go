@@ -19,13 +19,18 @@ const (
 	begin                  // it fires and no incident has it: one must
 )
 
+// echoTime is how long after a resolution the other half of a pair of
+// Prometheus may still say that the alert fires.
+const echoTime = 5 * time.Minute
+
 // judge says what a means, given the alert of the same labels in the latest
 // incident that had one, and that incident; known is false when there is none.
 //
 // Only an alert that says itself that it is over resolves. One that fires
-// after its incident was resolved begins another, except when somebody
-// resolved the incident by hand and this alert started before: senders repeat
-// an alert for as long as it fires, and that is no news.
+// after its incident was resolved begins another, except when it started
+// before: of two Prometheus that watch the same, one may be late to see that
+// it is over, and when somebody resolved the incident by hand, senders repeat
+// an alert for as long as it fires.
 func judge(a, latest alert.Alert, inc alert.Incident, known bool) verdict {
 	over := a.State == alert.Resolved
 	switch {
@@ -35,6 +40,8 @@ func judge(a, latest alert.Alert, inc alert.Incident, known bool) verdict {
 		return begin
 	case over:
 		return judgeEnd(a, latest)
+	case echoes(a, latest):
+		return ignore
 	case inc.Status == alert.Closed:
 		if inc.ResolvedBy != "" && !a.StartsAt.After(inc.ResolvedAt) {
 			return refresh
@@ -46,6 +53,12 @@ func judge(a, latest alert.Alert, inc alert.Incident, known bool) verdict {
 		return update
 	}
 	return refresh
+}
+
+// echoes tells whether an alert that fires is what was resolved a moment ago,
+// as somebody else still sees it: what fires anew has started after the end.
+func echoes(a, latest alert.Alert) bool {
+	return latest.State == alert.Resolved && !a.StartsAt.After(latest.EndsAt) && a.UpdatedAt.Sub(latest.UpdatedAt) < echoTime
 }
 
 // judgeEnd judges an alert that says that it is over. An end before the start
@@ -62,9 +75,10 @@ func differs(a, latest alert.Alert) bool {
 }
 
 // newIncident returns the incident that begins with a.
-func newIncident(key string, a alert.Alert, at time.Time) alert.Incident {
+func newIncident(g group, a alert.Alert, at time.Time) alert.Incident {
 	return alert.Incident{
-		Key:      key,
+		Key:      g.key,
+		Policy:   g.policy,
 		Service:  a.Label(alert.LabelService),
 		SLO:      a.Label(alert.LabelSLO),
 		Title:    titleOf(a),
@@ -108,12 +122,17 @@ func (e *Engine) closeIncident(tx Tx, inc *alert.Incident, by string, at time.Ti
 		text = "resolved: all its alerts are"
 	}
 	inc.Status, inc.ResolvedAt, inc.ResolvedBy = alert.Closed, at, by
-	inc.Stale, inc.NextPageAt = false, time.Time{}
+	inc.Stale, inc.Muted, inc.NextPageAt = false, "", time.Time{}
 	if err := tx.AddEvents(inc.ID, alert.Event{At: at, Kind: alert.EventResolved, Actor: by, Text: text}); err != nil {
 		return err
 	}
 	if err := tx.Supersede(inc.ID, at, "resolved before it was sent"); err != nil {
 		return err
+	}
+	if by != "" { // its alerts may fire on, and inhibit nobody any more
+		if _, err := tx.WakeMuted(at); err != nil {
+			return err
+		}
 	}
 	return e.tellResolved(tx, *inc, at)
 }

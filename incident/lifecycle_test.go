@@ -96,6 +96,7 @@ func TestAStartExpiresNothingBeforeSendersCanReachIt(t *testing.T) {
 
 func TestFiringAfterResolutionOpensAnother(t *testing.T) {
 	s := newTimeline(t)
+	s.config.ReopenWithin = -1
 	a := burning(availability, alert.P2, "hangzhou")
 	s.Push(1, over(a)) // nothing known: ignored
 	s.Incidents(1, 0)

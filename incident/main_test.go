@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,14 +53,40 @@ func openLedger(t testing.TB) ledger {
 type rota struct {
 	begun   time.Time
 	handOff time.Duration
+
+	step  func(time.Time, alert.Incident) incident.Step     // nil: one step
+	route func(model.LabelSet) incident.Route               // nil: all the same
+	muted func(time.Time, model.LabelSet) (time.Time, bool) // by a maintenance window; nil: nothing
 }
 
-// Route says nothing special.
-func (r rota) Route(model.LabelSet) incident.Route { return incident.Route{Policy: "default"} }
+func (r rota) Route(of model.LabelSet) incident.Route {
+	if r.route != nil {
+		return r.route(of)
+	}
+	return incident.Route{Policy: "default"}
+}
 
-// Step has all contacts of who is on call, at once.
-func (r rota) Step(at time.Time, inc alert.Incident) (s incident.Step) {
-	for _, c := range r.Contacts(at, inc) {
+// Step pages whoever is on call: at P1 by all contacts each 5 minutes, at P2
+// by the first one, and again after 15 minutes, below that by the first one.
+func (r rota) Step(at time.Time, inc alert.Incident) incident.Step {
+	if r.step != nil {
+		return r.step(at, inc)
+	}
+	contacts := r.Contacts(at, inc)
+	if strings.Contains(inc.Key, "MidwatchPageUndeliverable") {
+		contacts = []page.Contact{{User: "admin", Channel: "slack", Address: "#ops"}}
+	}
+	s := incident.Step{Cycle: inc.Cycle + 1, Name: "step 1"}
+	switch {
+	case inc.Level == alert.P1:
+		s.Wait = 5 * time.Minute
+	case inc.Level == alert.P2 && inc.Cycle == 0:
+		s.Wait = 15 * time.Minute
+		fallthrough
+	default:
+		contacts = contacts[:1]
+	}
+	for _, c := range contacts {
 		s.Notices = append(s.Notices, incident.Notice{To: c})
 	}
 	return s
@@ -69,8 +96,12 @@ func (r rota) Ways(user string, _ alert.Level) []incident.Notice {
 	return []incident.Notice{{To: page.Contact{User: user, Channel: "wecom", Address: user}}, {To: page.Contact{User: user, Channel: "email", Address: user + "@example.com"}}}
 }
 
-func (r rota) Muted(time.Time, model.LabelSet) (why string, until time.Time, ok bool) {
-	return "", time.Time{}, false
+func (r rota) Muted(at time.Time, of model.LabelSet) (why string, until time.Time, ok bool) {
+	if r.muted == nil {
+		return "", time.Time{}, false
+	}
+	until, ok = r.muted(at, of)
+	return "maintenance", until, ok
 }
 
 func (r rota) Contacts(at time.Time, _ alert.Incident) []page.Contact {

@@ -21,6 +21,7 @@ type metrics struct {
 	received *prometheus.CounterVec
 	pages    *prometheus.CounterVec
 	delay    prometheus.Histogram
+	dead     prometheus.Counter
 	queued   prometheus.Gauge
 	oldest   prometheus.Gauge
 }
@@ -40,6 +41,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "midwatch_page_delay_seconds", Help: "Time from a page's cause to its acceptance by the provider.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}),
+		dead: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "midwatch_pages_dead_total", Help: "Pages that reached a person by none of their contacts.",
+		}),
 		queued: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "midwatch_outbox_queued_pages", Help: "Pages that no provider has accepted yet.",
 		}),
@@ -50,7 +54,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.open, m.received, m.pages, m.delay, m.queued, m.oldest} {
+	for _, c := range []prometheus.Collector{m.open, m.received, m.pages, m.delay, m.dead, m.queued, m.oldest} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -9,28 +9,33 @@ import (
 	"sync"
 	"time"
 
+	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
-// leaseMargin is how much longer a page stays claimed than its sending may
-// take.
-const leaseMargin = 30 * time.Second
-
-// lookAgain is how long the outbox is left alone while a channel has more
-// pages than room.
-const lookAgain = time.Second
+const (
+	// leaseMargin is how much longer a page stays claimed than its sending may
+	// take.
+	leaseMargin = 30 * time.Second
+	// lookAgain is how long the outbox is left alone while a channel has more
+	// pages than room.
+	lookAgain = time.Second
+	// catchBreath is for how long, then, the next pages are not claimed, so that
+	// many are at once.
+	catchBreath = 3 * time.Millisecond
+)
 
 // slots bounds the sends at once through each channel: a slow provider fills
 // its own and nobody else's.
 type slots struct {
-	mu         sync.Mutex
-	perChannel int
-	used       map[string]int
-	inFlight   map[string]bool // keys of pages
+	mu       sync.Mutex
+	of       func(channel string) int
+	used     map[string]int
+	inFlight map[string]bool // keys of pages
 }
 
-func newSlots(perChannel int) slots {
-	return slots{perChannel: perChannel, used: map[string]int{}, inFlight: map[string]bool{}}
+func newSlots(of func(channel string) int) slots {
+	return slots{of: of, used: map[string]int{}, inFlight: map[string]bool{}}
 }
 
 // free returns how many sends each of the channels has room for, without
@@ -40,7 +45,7 @@ func (s *slots) free(channels []string) map[string]int {
 	defer s.mu.Unlock()
 	free := map[string]int{}
 	for _, c := range channels {
-		if n := s.perChannel - s.used[c]; n > 0 {
+		if n := s.of(c) - s.used[c]; n > 0 {
 			free[c] = n
 		}
 	}
@@ -80,6 +85,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { e.escalation(ctx, started) })
 	loops.Go(func() { e.delivery(ctx, sends) })
+	loops.Go(func() { e.keepVigil(ctx, started) })
+	loops.Go(func() { e.survey(ctx) })
 	loops.Wait()
 
 	done := make(chan struct{})
@@ -98,68 +105,105 @@ func (e *Engine) Run(ctx context.Context) error {
 // delivery sends what is in the outbox until ctx ends; what it began by then
 // goes on in the context sends.
 func (e *Engine) delivery(ctx, sends context.Context) {
+	c := courier{Engine: e, sends: sends, stopping: ctx.Done()}
 	for ctx.Err() == nil {
-		pages, next, err := e.claim(ctx)
+		e.pulse.beat("delivery")
+		next, err := c.deliverDue(ctx)
 		if err != nil && ctx.Err() == nil {
-			e.c.Logger.ErrorContext(ctx, "claim pages", "err", err)
+			e.c.Logger.ErrorContext(ctx, "deliver pages", "err", err)
 			next = now().Add(retryStore)
 		}
-		for _, p := range pages {
-			if !e.slots.take(p) {
-				continue
-			}
-			e.work.Go(func() {
-				defer wake(e.deliver)
-				defer e.slots.release(p)
-				c := courier{Engine: e, stopping: ctx.Done()}
-				c.deliver(sends, p)
-			})
-		}
-		wait(ctx, e.deliver, next)
+		waitAtMost(ctx, e.deliver, next, e.c.Poll)
 	}
 }
 
-// claim takes the pages that are due and for which there is room, and returns
-// when the next may be.
-func (e *Engine) claim(ctx context.Context) (pages []page.Page, next time.Time, err error) {
+// deliverDue begins to send what is due and for which there is room, and
+// returns when there may be more.
+func (c courier) deliverDue(ctx context.Context) (next time.Time, err error) {
 	at := now()
-	var channels []string
-	err = e.c.Store.View(ctx, func(tx Tx) (err error) {
-		if channels, err = tx.DueChannels(at); err != nil {
+	var due map[string]time.Time
+	var gather time.Time
+	err = c.c.Store.View(ctx, func(tx Tx) (err error) {
+		if gather, err = tx.NextGather(); err != nil {
 			return err
 		}
-		next, err = tx.NextPage()
+		due, err = tx.DuePages()
 		return err
 	})
-	free := e.slots.free(channels)
 	if err != nil {
-		return nil, next, err
+		return next, err
 	}
+	if !gather.IsZero() && !gather.After(at) {
+		if err := c.gatherDue(ctx, c, at); err != nil {
+			return next, err
+		}
+		gather = at.Add(lookAgain)
+	}
+	free := c.slots.free(dueChannels(due, at))
 	if len(free) > 0 {
-		if pages, next, err = e.claimFrom(ctx, free, at); err != nil {
-			return nil, next, err
+		if due, err = c.claimFrom(ctx, free, at); err != nil {
+			return next, err
 		}
 	}
-	if !next.IsZero() && !next.After(at) {
-		// There is no room for it, and whoever makes some wakes us. What
-		// another channel has room for may be due before that.
-		next = at.Add(lookAgain)
-	}
-	return pages, next, nil
+	return c.nextLook(ctx, due, gather, at), nil
 }
 
-func (e *Engine) claimFrom(ctx context.Context, free map[string]int, at time.Time) (pages []page.Page, next time.Time, err error) {
-	until := at.Add(max(e.c.EvidenceWait, minFactsWait) + e.c.SendTimeout + leaseMargin)
-	err = e.c.Store.Update(ctx, func(tx Tx) (err error) {
-		for _, channel := range slices.Sorted(maps.Keys(free)) {
-			some, err := tx.Claim(channel, at, until, free[channel])
-			if err != nil {
-				return fmt.Errorf("channel %s: %w", channel, err)
-			}
-			pages = append(pages, some...)
+// nextLook returns when something may be due that there is room for. Whoever
+// makes room wakes the delivery.
+func (c courier) nextLook(ctx context.Context, due map[string]time.Time, next, at time.Time) time.Time {
+	crowded := len(dueChannels(due, at)) > 0
+	if crowded {
+		due[""] = at.Add(lookAgain)
+	}
+	for _, d := range due {
+		if d.After(at) && (next.IsZero() || d.Before(next)) {
+			next = d
 		}
-		next, err = tx.NextPage()
+	}
+	if crowded {
+		waitAtMost(ctx, nil, time.Time{}, catchBreath)
+	}
+	return next
+}
+
+func dueChannels(due map[string]time.Time, at time.Time) (channels []string) {
+	for channel, d := range due {
+		if !d.After(at) {
+			channels = append(channels, channel)
+		}
+	}
+	return channels
+}
+
+// claimFrom takes pages of channels with room and begins to send them. It
+// returns when the next pages are due.
+func (c courier) claimFrom(ctx context.Context, free map[string]int, at time.Time) (due map[string]time.Time, err error) {
+	var taken claim
+	err = c.c.Store.Update(ctx, func(tx Tx) (err error) {
+		taken = claim{Engine: c.Engine, tx: tx, at: at, until: at.Add(c.c.SendTimeout + leaseMargin), incidents: map[int64]alert.Incident{}}
+		for _, channel := range slices.Sorted(maps.Keys(free)) {
+			if err := taken.take(channel, free[channel]); err != nil {
+				return fmt.Errorf("claim pages of channel %s: %w", channel, err)
+			}
+		}
+		due, err = tx.DuePages()
 		return err
 	})
-	return pages, next, err
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range taken.settled {
+		c.report(ctx, o)
+	}
+	for _, p := range taken.send {
+		if !c.slots.take(p) {
+			continue
+		}
+		c.work.Go(func() {
+			defer wake(c.Engine.deliver)
+			defer c.slots.release(p)
+			c.deliver(p)
+		})
+	}
+	return due, nil
 }

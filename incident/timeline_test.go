@@ -40,6 +40,7 @@ type timeline struct {
 	actions []action
 	wants   []want
 
+	ledger   ledger
 	engine   *incident.Engine
 	registry *prometheus.Registry
 	begun    time.Time
@@ -199,6 +200,7 @@ func (s *timeline) Run(until At) {
 }
 
 func (s *timeline) start(t *testing.T, l ledger) {
+	s.ledger = l
 	c := s.config
 	c.Store, c.Responders, c.Logger = l, s.rota, discard()
 	if c.Sender == nil {

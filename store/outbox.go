@@ -289,7 +289,7 @@ func (t *Tx) Reschedule(key string, due time.Time, held bool, patience time.Dura
 // PutOff makes a claimed page one that is caused and due at until, and says
 // then what is true then.
 func (t *Tx) PutOff(key string, until time.Time, reason string) error {
-	err := t.exec(`UPDATE pages SET at = ?, due_at = ?, leased_until = 0, tried_at = 0, composed = NULL, reason = ?
+	err := t.exec(`UPDATE pages SET at = ?, due_at = ?, leased_until = 0, tried_at = 0, failover_at = 0, composed = NULL, reason = ?
 		WHERE key = ? AND state = 'queued'`, millis(until), millis(until), reason, key)
 	if err != nil {
 		return fmt.Errorf("put page %s off: %w", key, err)
@@ -297,16 +297,13 @@ func (t *Tx) PutOff(key string, until time.Time, reason string) error {
 	return nil
 }
 
-// Held returns until when providers want to be left alone that hold a page of
-// the incident back.
-func (t *Tx) Held(incident int64) (map[page.Thread]time.Time, error) {
-	held, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages
-		WHERE incident_id = ? AND state = 'queued' AND held = 1 AND leased_until = 0`, incident)
-	until := make(map[page.Thread]time.Time, len(held))
-	for _, r := range held {
-		until[r.Thread()] = r.Due
-	}
-	return until, err
+// Waiting returns the pages that tell of the incident and are queued and
+// claimed by nobody at at.
+func (t *Tx) Waiting(incident int64, at time.Time) ([]page.Record, error) {
+	return collect(t, func(r scanner, rec *page.Record) error {
+		return scanRecord(trailing{r, truth{&rec.Held}}, rec)
+	}, "SELECT "+queuedColumns+", held FROM pages WHERE incident_id = ? AND state = 'queued' AND kind NOT IN ('bundle', 'updated')"+
+		" AND (leased_until = 0 OR due_at <= ?) ORDER BY id", incident, millis(at))
 }
 
 // Hold keeps the page, enqueued just now, for a provider that wants to be left

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
 )
 
 // ResolvedIncidents returns, without alerts, the last incident of each of the
@@ -37,6 +38,18 @@ func (t *Tx) CountEvents(incident int64, kind alert.EventKind, since time.Time) 
 	n, _, err := first(t, scanID, "SELECT COUNT(*) FROM events WHERE incident_id = ? AND kind = ? AND at >= ?",
 		incident, string(kind), millis(since))
 	return int(n), err
+}
+
+// ToldResolved returns whom pages told that the incident is over, without
+// those to whom another page of it is on its way.
+func (t *Tx) ToldResolved(incident int64) ([]page.Contact, error) {
+	return collect(t, func(r scanner, c *page.Contact) error {
+		return r.Scan(&c.User, &c.FullName, &c.Channel, &c.Address, &c.Timezone, &c.Language)
+	}, `SELECT DISTINCT p.username, p.full_name, p.channel, p.address, p.timezone, p.language FROM pages p
+		WHERE p.incident_id = ? AND p.state = 'sent' AND p.kind = 'resolved' AND NOT EXISTS (
+			SELECT 1 FROM pages q WHERE q.incident_id = p.incident_id AND q.username = p.username
+				AND q.state = 'queued' AND q.kind NOT IN ('resolved', 'updated'))
+		ORDER BY p.username, p.channel, p.address`, incident)
 }
 
 // WakeMuted makes the open incidents for which nobody is paged, because they
