@@ -1,10 +1,14 @@
 package oncall
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/internal/diag"
@@ -46,7 +50,8 @@ func (p place) finding(severity Severity, message, hint string) Finding {
 // Lint returns what in the files will let somebody down from an instant on,
 // as far ahead as horizon: gaps, people who cannot be reached, policies whose
 // steps have nobody, what nobody uses, and holidays that are not known. When
-// channels are given, contacts through others reach nobody.
+// channels are given, contacts through others reach nobody. Findings are in
+// the order of the files.
 func (r *Roster) Lint(at time.Time, horizon time.Duration, channels ...string) []Finding {
 	var found []Finding
 	for _, name := range r.order {
@@ -58,7 +63,9 @@ func (r *Roster) Lint(at time.Time, horizon time.Duration, channels ...string) [
 	for _, name := range r.policyOrder {
 		found = append(found, r.lintPolicy(r.policies[name], at, horizon)...)
 	}
-	return append(found, r.HolidayGaps(at)...)
+	found = append(found, r.HolidayGaps(at)...)
+	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
+	return found
 }
 
 // lintSchedule finds the gaps of a schedule, and whether anything uses it.
@@ -117,7 +124,7 @@ func (u user) lint(channels []string) (found []Finding) {
 		case !reached:
 			found = append(found, u.place.finding(Error, fmt.Sprintf("%s has no reachable contact at %s", u.fullName, level), "a rule of the level, or a contact, through a channel that is configured"))
 		case level == alert.P1 && first > lateP1:
-			found = append(found, u.place.finding(Warning, fmt.Sprintf("%s hears of a P1 after %s", u.fullName, first), "a rule without after pages at once"))
+			found = append(found, u.place.finding(Warning, fmt.Sprintf("%s hears of a P1 after %s", u.fullName, model.Duration(first)), "a rule without after pages at once"))
 		}
 	}
 	return found
@@ -133,11 +140,18 @@ func (r *Roster) lintPolicy(p *policy, at time.Time, horizon time.Duration) (fou
 	if !used {
 		found = append(found, p.place.finding(Warning, fmt.Sprintf("nothing uses the policy %q", p.name), "name it in a route, as default_policy or as admins"))
 	}
+	levels, first := []string{}, time.Time{}
 	for _, level := range []alert.Level{alert.P1, alert.P2, alert.P3} {
 		if when, empty := r.firstEmpty(p, level, at, horizon); empty {
-			message := fmt.Sprintf("no step of %q has anybody for a %s at %s", p.name, level, clock(when, r.hoursOf(p, nil).loc))
-			found = append(found, p.place.finding(Warning, message, "only its last resort is told then"))
+			levels = append(levels, level.String())
+			if first.IsZero() || when.Before(first) {
+				first = when
+			}
 		}
+	}
+	if len(levels) > 0 {
+		message := fmt.Sprintf("no step of %q has anybody for %s at %s", p.name, strings.Join(levels, ", "), clock(first, r.hoursOf(p, nil).loc))
+		found = append(found, p.place.finding(Warning, message, "its last resort is told then"))
 	}
 	return found
 }

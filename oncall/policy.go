@@ -219,7 +219,7 @@ func (e *escalation) plan() StepPlan {
 			step, cycle = 0, cycle+1
 		}
 	}
-	return e.found(len(e.p.steps), cycle, e.resort())
+	return e.found(len(e.p.steps), e.q.Cycle, e.resort())
 }
 
 // last tells whether the last resort follows the steps of a cycle.

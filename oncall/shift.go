@@ -16,7 +16,7 @@ type Shift struct {
 	From     time.Time `json:"from"`  // UTC; zero where it has no beginning
 	Until    time.Time `json:"until"` // UTC; never zero: the year 3000 where it has no end
 	Override bool      `json:"override"`
-	Layer    string    `json:"layer,omitempty"`  // "" when the schedule has one layer, or somebody is on call instead of it
+	Layer    string    `json:"layer,omitempty"`  // "" when the schedule has one layer, or an override is in its place
 	Reason   string    `json:"reason,omitempty"` // of an override, when whoever made it gave one
 }
 
