@@ -1,19 +1,14 @@
 package web
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
@@ -21,20 +16,28 @@ import (
 // maxName is how long the name of who acts may be, in bytes.
 const maxName = 100
 
-// act acknowledges or resolves.
-type act func(ctx context.Context, id int64, actor string) (alert.Incident, error)
-
 func (h *Handler) unknownAPI(_ http.ResponseWriter, r *http.Request) error {
 	return notFound("nothing is served at %s: see /api/v1/ and /api/v2/", r.URL.Path)
 }
 
 // query passes what is not Midwatch's own to whoever answers as Prometheus.
 func (h *Handler) query(w http.ResponseWriter, r *http.Request) error {
-	if h.Query == nil || strings.HasPrefix(r.URL.Path, "/api/v1/incidents/") {
+	if h.Query == nil || ours(r.URL.Path) {
 		return notFound("nothing is served at %s", r.URL.Path)
 	}
 	h.Query.ServeHTTP(w, r)
 	return nil
+}
+
+// ours tells whether a path is below one of Midwatch's own: whoever answers as
+// Prometheus must not see it, misspelt as it is.
+func ours(path string) bool {
+	for _, own := range []string{"incidents", "ingest", "silences", "overrides", "drills"} {
+		if strings.HasPrefix(path, "/api/v1/"+own+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
@@ -66,41 +69,6 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// actAPI answers a request to do something about an incident.
-func (h *Handler) actAPI(do act) answer {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		tokens := h.tokens.Load()
-		if _, err := tokens.actor(bearer(r), ""); err != nil { // before anything is read
-			return err
-		}
-		id, err := parseID(r.PathValue("id"))
-		if err != nil {
-			return err
-		}
-		body, err := readBody(r)
-		if err != nil {
-			return err
-		}
-		by, err := parseAct(body)
-		if err != nil {
-			return err
-		}
-		actor, err := tokens.actor(bearer(r), by)
-		if err != nil {
-			return err
-		}
-		inc, err := do(r.Context(), id, actor)
-		if err != nil {
-			return incidentError(id, err)
-		}
-		return writeData(w, inc)
-	}
-}
-
-func (h *Handler) listOnCall(w http.ResponseWriter, _ *http.Request) error {
-	return writeData(w, filled(h.OnCall.Watches(h.Now())))
-}
-
 // incidentError says which incident an error is about.
 func incidentError(id int64, err error) error {
 	switch {
@@ -119,23 +87,6 @@ func parseID(s string) (int64, error) {
 		return 0, notFound("there is no incident %q: ids are whole numbers from 1", cut(s, 40))
 	}
 	return id, nil
-}
-
-// parseAct reads who acts from a body that may be empty.
-func parseAct(body []byte) (by string, err error) {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return "", nil
-	}
-	var a wire.Act
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&a); err != nil {
-		return "", badData(`the body must be like {"by": "name"}, or empty`)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return "", badData(`the body must be one object like {"by": "name"}, or empty`)
-	}
-	return parseName(a.By)
 }
 
 // parseName reads the name of who acts: one line that can be printed.

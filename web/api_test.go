@@ -334,7 +334,7 @@ func FuzzAct(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		by, err := parseAct(body)
+		a, err := parseAct(body)
 		if err != nil {
 			var p problem
 			if !errors.As(err, &p) || p.status != http.StatusBadRequest {
@@ -342,8 +342,8 @@ func FuzzAct(f *testing.F) {
 			}
 			return
 		}
-		if again, err := parseName(by); err != nil || again != by || len(by) > maxName {
-			t.Fatalf("%q: took the name %q, which it refuses: %v", body, by, err)
+		if again, err := parseName(a.By); err != nil || again != a.By || len(a.By) > maxName {
+			t.Fatalf("%q: took the name %q, which it refuses: %v", body, a.By, err)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
+	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
 // incidentView is the content of an incident's page.
@@ -36,14 +36,22 @@ type incidentView struct {
 	Alerts      []alertRow
 	AlertsMore  int
 	Form        form
-}
 
-// form is what the page has to act with, and what came of acting.
-type form struct {
-	Off     bool // no token is configured
-	AskName bool // a token alone does not say who acts
-	By      string
-	Error   string
+	Muted      string // why nobody is paged; "" when somebody is
+	Snoozed    stamp  // until when nobody is; zero when it is not snoozed
+	Policy     string
+	Assigned   string
+	Responders string
+	Reopened   int
+	MergedInto int64
+	Drill      bool
+	NextPage   stamp
+	AlertCount int
+
+	Desk       bool // there is more to do than to acknowledge and resolve
+	Users      []wire.User
+	Others     []incidentRow // that it can be merged into
+	CanSilence bool
 }
 
 type standingRow struct {
@@ -103,71 +111,21 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	return h.showIncident(w, r, id, http.StatusOK, form{})
 }
 
-// actPage acts and leads back to the page; what stands in the way is said on
-// the page itself. The token must come in the form, so that no other site can
-// make a browser act.
-func (h *Handler) actPage(w http.ResponseWriter, r *http.Request, id int64) error {
-	f, err := h.actForm(r, id)
-	if err == nil {
-		http.Redirect(w, r, fmt.Sprintf("/incidents/%d", id), http.StatusSeeOther)
-		return nil
-	}
-	p := h.explain(r, err)
-	if p.status == http.StatusNotFound || p.status == statusClientGone {
-		return p
-	}
-	p.head(w)
-	f.Error = p.text
-	return h.showIncident(w, r, id, p.status, f)
-}
-
-func (h *Handler) actForm(r *http.Request, id int64) (form, error) {
-	if err := r.ParseForm(); err != nil {
-		return form{}, formProblem(err)
-	}
-	by, err := parseName(r.PostForm.Get("by"))
-	if err != nil {
-		return form{}, err
-	}
-	f := form{By: by}
-	actor, err := h.tokens.Load().actor(strings.TrimSpace(r.PostForm.Get("token")), by)
-	if errors.Is(err, errTokenMissing) {
-		return f, problem{status: errTokenMissing.status, kind: errTokenMissing.kind, text: "acting needs a token"}
-	}
-	if err != nil {
-		return f, err
-	}
-	var do act
-	switch action := r.PostForm.Get("action"); action {
-	case "acknowledge":
-		do = h.Incidents.Acknowledge
-	case "resolve":
-		do = h.Incidents.Resolve
-	default:
-		return f, badData("an incident can be acknowledged or resolved, not %q", cut(action, 40))
-	}
-	if _, err := do(r.Context(), id, actor); err != nil {
-		return f, incidentError(id, err)
-	}
-	return f, nil
-}
-
-func formProblem(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return err
-	}
-	return badData("the form cannot be read")
-}
-
 func (h *Handler) showIncident(w http.ResponseWriter, r *http.Request, id int64, status int, f form) error {
 	s, err := h.Incidents.Story(r.Context(), id)
 	if err != nil {
 		return incidentError(id, err)
 	}
-	tokens := h.tokens.Load()
-	f.Off, f.AskName = len(tokens.known) == 0, !tokens.allNamed()
 	v := h.incidentView(s)
-	v.Form = f
+	v.Form = h.signIn(f)
+	if h.Desk != nil && !v.Done {
+		v.Desk = true
+		v.Others = h.mergeable(r, s.Incident)
+	}
+	if h.Rotas != nil {
+		v.Users = h.Rotas.Users()
+	}
+	v.CanSilence = h.Silences != nil && !v.Done
 	fr := frame{Title: fmt.Sprintf("%s %s", v.Level, v.Title), Content: v}
 	fr.Alarm = s.Incident.Level == alert.P1 && !v.Done
 	return h.show(w, status, "incident", fr)
@@ -193,6 +151,17 @@ func (h *Handler) incidentView(s Story) incidentView {
 		v.Events = append(v.Events, eventRow{At: h.stamp(e.At, now), Kind: string(e.Kind), Tone: eventTone(e.Kind), Text: e.Text, Actor: e.Actor})
 	}
 	v.Alerts, v.AlertsMore = h.alertRows(i.Alerts, now)
+	v.AlertCount = max(i.AlertCount, len(i.Alerts))
+	v.AlertsMore = v.AlertCount - len(v.Alerts)
+	v.Policy, v.Assigned, v.Responders = i.Policy, strings.Join(i.Assigned, ", "), strings.Join(i.Responders, ", ")
+	v.Reopened, v.MergedInto, v.Drill = i.Reopened, i.MergedInto, i.Drill
+	if !v.Done {
+		v.Muted = i.Muted
+		v.NextPage = h.stamp(i.NextPageAt, now)
+		if i.SnoozedUntil.After(now) {
+			v.Snoozed = h.stamp(i.SnoozedUntil, now)
+		}
+	}
 	return v
 }
 
@@ -283,10 +252,10 @@ func eventTone(k alert.EventKind) tone {
 		return bad
 	case alert.EventPageFailed, alert.EventStale:
 		return low
-	case alert.EventAlert, alert.EventEvidence:
-		return mute
-	case alert.EventPaged, alert.EventAcknowledged, alert.EventResolved:
+	case alert.EventPaged, alert.EventAcknowledged, alert.EventResolved, alert.EventEscalated, alert.EventNote:
 		return calm
+	case alert.EventReopened:
+		return bad
 	}
 	return mute
 }

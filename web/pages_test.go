@@ -227,7 +227,7 @@ func TestForm(t *testing.T) {
 		"resolve":          {form: url.Values{"action": {"resolve"}, "token": {sharedToken}, "by": {"Wei"}}, code: 303, acted: "resolve by Wei"},
 		"no token":         {form: url.Values{"action": {"resolve"}, "by": {"Wei"}}, code: 401, said: "acting needs a token"},
 		"wrong token":      {form: url.Values{"action": {"resolve"}, "token": {"guess"}, "by": {"Wei"}}, code: 401, said: "not one of those configured"},
-		"no action":        {form: url.Values{"token": {linsToken}}, code: 400, said: "acknowledged or resolved"},
+		"no action":        {form: url.Values{"token": {linsToken}}, code: 400, said: "can be acknowledged, resolved and more"},
 		"bad name":         {form: url.Values{"action": {"resolve"}, "token": {sharedToken}, "by": {"a\x00"}}, code: 400, said: "cannot be printed"},
 		"resolved already": {form: url.Values{"action": {"acknowledge"}, "token": {linsToken}}, fail: ErrConflict, code: 409, said: "already resolved"},
 		"huge":             {form: url.Values{"by": {strings.Repeat("a", maxActBody)}}, code: 413, said: "larger than"},

@@ -102,6 +102,7 @@ func (h *Handler) pageRoutes() []route {
 		page("/{$}", "board", reading(), h.board),
 		page("/incidents", "incidents", reading(), h.incidents),
 		page("/incidents/{id}", "incident", readOrPost(), h.incident),
+		page("/a/{id}/{signed}", "acklink", readOrPost(), h.ackLink),
 		page("/assets/{name}", "assets", reading(), h.asset),
 		page("/", "unknown", nil, h.unknownPage),
 	}
@@ -115,13 +116,26 @@ func (h *Handler) apiRoutes() []route {
 			answer: answer, fail: h.failAPI,
 		}
 	}
-	return []route{
+	silences := api("/api/v1/silences", "api_silences", readOrPost(), splitMethods(h.listSilences, h.postSilence))
+	silences.body = maxSilenceBody
+	routes := []route{
+		silences,
+		api("/api/v1/silences/{id}", "api_silence", append(reading(), http.MethodDelete), splitMethods(h.getSilence, h.deleteSilenceAPI)),
 		api("/api/v1/incidents", "api_incidents", reading(), h.listIncidents),
 		api("/api/v1/incidents/{id}", "api_incident", reading(), h.getIncident),
-		api("/api/v1/incidents/{id}/ack", "api_acknowledge", posting(), h.actAPI(h.Incidents.Acknowledge)),
-		api("/api/v1/incidents/{id}/resolve", "api_resolve", posting(), h.actAPI(h.Incidents.Resolve)),
 		api("/api/v1/oncall", "api_oncall", reading(), h.listOnCall),
+		api("/api/v1/overrides", "api_overrides", readOrPost(), splitMethods(h.listOverrides, h.postOverride)),
+		api("/api/v1/overrides/{id}", "api_override", []string{http.MethodDelete}, h.deleteOverride),
+		api("/api/v1/audit", "api_audit", reading(), h.listAudit),
+		api("/api/v1/drills", "api_drills", readOrPost(), splitMethods(h.listDrills, h.postDrill)),
+		api("/api/v1/delivery", "api_delivery", reading(), h.getDelivery),
+		api("/api/v1/deadpages", "api_deadpages", reading(), h.listDeadPages),
+		api("/api/v1/heartbeats", "api_heartbeats", reading(), h.listHeartbeats),
 		{pattern: "/api/v1/", name: "api_query", body: maxQueryBody, via: "api", answer: h.query, fail: h.failAPI},
 		{pattern: "/api/", name: "api_unknown", answer: h.unknownAPI, fail: h.failAPI},
 	}
+	for _, d := range h.deeds() {
+		routes = append(routes, api("/api/v1/incidents/{id}/"+d.name, "api_"+d.name, posting(), h.actAPI(d)))
+	}
+	return routes
 }

@@ -138,19 +138,23 @@ func (h *Handler) saveSilence(r *http.Request, parse func(body []byte, by string
 
 // deleteSilence expires a silence: it stays listed for a while.
 func (h *Handler) deleteSilence(w http.ResponseWriter, r *http.Request) error {
-	if h.Silences == nil {
-		return errNoSilences
-	}
-	actor, err := h.tokens.Load().actor(bearer(r), "")
-	if err != nil {
+	if _, err := h.expireSilence(r); err != nil {
 		return err
-	}
-	id := r.PathValue("id")
-	if err := h.Silences.ExpireSilence(r.Context(), id, actor); err != nil {
-		return silenceError(id, err)
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+func (h *Handler) expireSilence(r *http.Request) (id string, err error) {
+	if h.Silences == nil {
+		return "", errNoSilences
+	}
+	actor, err := h.tokens.Load().actor(bearer(r), "")
+	if err != nil {
+		return "", err
+	}
+	id = r.PathValue("id")
+	return id, silenceError(id, h.Silences.ExpireSilence(r.Context(), id, actor))
 }
 
 func silenceError(id string, err error) error {

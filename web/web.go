@@ -107,6 +107,7 @@ type Handler struct {
 	tokens  atomic.Pointer[Tokens]
 	ingest  atomic.Pointer[Ingest]
 	calls   atomic.Pointer[map[string]http.Handler]
+	cross   *http.CrossOriginProtection
 	started time.Time
 	metrics metrics
 	pages   *template.Template
@@ -121,7 +122,7 @@ func New(c Config) (*Handler, error) {
 	if err := c.defaults(); err != nil {
 		return nil, err
 	}
-	h := &Handler{Config: c, logger: c.Logger.With("component", "web"), mux: http.NewServeMux()}
+	h := &Handler{Config: c, logger: c.Logger.With("component", "web"), cross: http.NewCrossOriginProtection(), mux: http.NewServeMux()}
 	h.tokens.Store(c.Tokens)
 	h.ingest.Store(c.Ingest)
 	h.SetCallbacks(c.Callbacks)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/page"
+	"github.com/midwatch-slo/midwatch/silence"
 )
 
 // The values of Envelope.Status.
@@ -74,6 +75,57 @@ type Taken struct {
 	Alerts  int    `json:"alerts"`
 	Missing int    `json:"missing,omitempty"` // that the sender left out
 	Ignored string `json:"ignored,omitempty"` // why it means no alert
+}
+
+// Silence is a silence and what it does now. In JSON it is one object.
+type Silence struct {
+	silence.Silence
+	State     silence.State
+	Silencing bool      // now: a recurring one does so in its spans alone
+	Until     time.Time // until when it surely does; zero when it does not
+	Next      time.Time // when it will, where it does not; zero when never
+}
+
+// standing is what a Silence has besides the silence.
+type standing struct {
+	State     silence.State `json:"state"`
+	Silencing bool          `json:"silencing"`
+	Until     time.Time     `json:"until,omitzero"`
+	Next      time.Time     `json:"next,omitzero"`
+}
+
+// MarshalJSON writes the fields of both beside each other.
+func (s Silence) MarshalJSON() ([]byte, error) {
+	own, err := json.Marshal(s.Silence)
+	if err != nil {
+		return nil, err
+	}
+	more, err := json.Marshal(standing{s.State, s.Silencing, s.Until, s.Next})
+	if err != nil {
+		return nil, err
+	}
+	return append(append(own[:len(own)-1], ','), more[1:]...), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Silence) UnmarshalJSON(b []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return err
+	}
+	var st standing
+	if err := json.Unmarshal(b, &st); err != nil {
+		return err
+	}
+	for _, name := range []string{"state", "silencing", "until", "next"} {
+		delete(fields, name)
+	}
+	own, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	s.State, s.Silencing, s.Until, s.Next = st.State, st.Silencing, st.Until, st.Next
+	return json.Unmarshal(own, &s.Silence)
 }
 
 // Rota is who is on call by one schedule over a span of time.
