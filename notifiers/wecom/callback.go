@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
@@ -37,9 +36,6 @@ type callback struct {
 	*Notifier
 	desk   Desk
 	people People // may be nil
-
-	mu     sync.Mutex
-	warned time.Time
 }
 
 // Handler returns what answers the provider's callbacks: a GET verifies that
@@ -112,10 +108,7 @@ func (c *callback) verified(r *http.Request, encrypted string) ([]byte, int) {
 // refuse logs why a callback is not taken, once a minute: anybody can send
 // one.
 func (c *callback) refuse(ctx context.Context, why error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := c.config.Now(); now.Sub(c.warned) >= time.Minute {
-		c.warned = now
+	if c.seen.warn(c.config.Now()) {
 		c.config.Logger.WarnContext(ctx, "callback refused", "channel", c.config.Name, "error", why)
 	}
 }

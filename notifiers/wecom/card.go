@@ -3,6 +3,7 @@ package wecom
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -86,12 +88,12 @@ func newCard(p page.Page) *card {
 		Quote:     evidence(m),
 		SubTitle:  short(strings.Join(m.Standings, "\n"), maxSub),
 		Rows:      rows(m),
-		TaskID:    taskID(p),
 		Buttons:   buttons(p),
 	}
 	if len(m.Links) > 0 {
 		c.CardAction = &action{Type: 1, URL: m.Links[0].URL}
 	}
+	c.TaskID = taskID(p, c)
 	return c
 }
 
@@ -163,11 +165,26 @@ func buttons(p page.Page) (all []button) {
 	return all
 }
 
-// taskID names the card: the same for every try of a page, unique within the
-// application, at most 128 bytes of letters, digits, "-", "_" and "@".
-func taskID(p page.Page) string {
-	sum := sha256.Sum256([]byte(p.Key + "\x00" + p.To.Address))
+// taskID names the card: the same for every try of a page that reads the same,
+// unique within the application, at most 128 bytes of letters, digits, "-",
+// "_" and "@". The provider takes a name once.
+func taskID(p page.Page, c *card) string {
+	content, err := provider.Encode(c)
+	if err != nil {
+		content = nil // plain structs of texts encode
+	}
+	sum := sha256.Sum256(append([]byte(p.Key+"\x00"+p.To.Address+"\x00"), content...))
 	return fmt.Sprintf("midwatch-%d-%s", p.Incident.ID, hex.EncodeToString(sum[:16]))
+}
+
+// taskIn returns the name of the card in a request to send one, "" when there
+// is none.
+func taskIn(body []byte) string {
+	var m message
+	if err := json.Unmarshal(body, &m); err != nil || m.Card == nil {
+		return ""
+	}
+	return m.Card.TaskID
 }
 
 // order is what somebody asks to be done.

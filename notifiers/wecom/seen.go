@@ -16,9 +16,10 @@ const (
 // seen remembers callbacks, which the provider repeats and anybody who saw one
 // could.
 type seen struct {
-	mu    sync.Mutex
-	at    map[string]time.Time
-	order []string // oldest first
+	mu     sync.Mutex
+	at     map[string]time.Time
+	order  []string // oldest first
+	warned time.Time
 }
 
 func newSeen() *seen { return &seen{at: map[string]time.Time{}} }
@@ -45,4 +46,15 @@ func (s *seen) forget(id string) {
 	defer s.mu.Unlock()
 	delete(s.at, id)
 	s.order = slices.DeleteFunc(s.order, func(o string) bool { return o == id })
+}
+
+// warn tells whether the last warning of a callback was long enough ago.
+func (s *seen) warn(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.warned) < time.Minute {
+		return false
+	}
+	s.warned = now
+	return true
 }

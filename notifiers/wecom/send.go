@@ -51,47 +51,46 @@ func (n *Notifier) Send(ctx context.Context, p page.Page) (ref string, err error
 	if wait > 0 {
 		return "", &page.SendError{Channel: n.config.Name, Temporary: true, RetryAfter: wait, Err: errors.New("the provider would drop more messages to one member")}
 	}
-	a, err := n.sendBody(ctx, p)
+	a, task, err := n.sendBody(ctx, p)
 	if err != nil {
 		if !provider.InDoubt(err) {
 			give()
 		}
 		return "", n.failure(err)
 	}
-	return n.sent(ctx, p, a)
+	return n.sent(ctx, p, a, task)
 }
 
 // sendBody sends a page: the request that was made before when nobody knows
-// what became of it, so that the provider recognises it.
-func (n *Notifier) sendBody(ctx context.Context, p page.Page) (answer, error) {
+// what became of it, so that the provider recognises it. task names its card.
+func (n *Notifier) sendBody(ctx context.Context, p page.Page) (a answer, task string, err error) {
 	body := n.doubts.body(p.Key)
 	if body == nil {
-		var err error
 		if body, err = provider.Encode(n.message(p)); err != nil {
-			return answer{}, n.permanent(fmt.Errorf("encode message: %w", err))
+			return answer{}, "", n.permanent(fmt.Errorf("encode message: %w", err))
 		}
 	}
-	a, err := n.call(ctx, pathSend, body)
+	a, err = n.call(ctx, pathSend, body)
 	switch {
 	case err != nil && provider.InDoubt(err):
 		n.doubts.add(p.Key, body)
 	case err == nil || !n.failure(err).Temporary: // else an earlier try may have arrived all the same
 		n.doubts.remove(p.Key)
 	}
-	return a, err
+	return a, taskIn(body), err
 }
 
 // sent notes a message that the provider has taken.
-func (n *Notifier) sent(ctx context.Context, p page.Page, a answer) (ref string, err error) {
+func (n *Notifier) sent(ctx context.Context, p page.Page, a answer, task string) (ref string, err error) {
 	if member := p.To.Address; a.InvalidUser.has(member) || a.UnlicensedUser.has(member) {
 		return "", n.permanent(fmt.Errorf("%s is outside the application's range, or not licensed", member))
 	}
 	n.retire(ctx, p)
-	if !n.asCard(p) {
+	if task == "" {
 		return "", nil
 	}
-	n.cards.put(taskID(p), shownCard{p, appearance(p)})
-	return reference{Code: a.ResponseCode, Task: taskID(p), At: n.config.Now().Unix()}.String(), nil
+	n.cards.put(task, shownCard{p, appearance(p)})
+	return reference{Code: a.ResponseCode, Task: task, At: n.config.Now().Unix()}.String(), nil
 }
 
 // asCard tells whether the page is sent as a card: that is for what can be

@@ -433,20 +433,3 @@ func TestRequestHasNoEscapes(t *testing.T) {
 		t.Errorf("%s, %v", b, err)
 	}
 }
-
-// FuzzRead lets the provider say anything.
-func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"errcode":0,"errmsg":"ok","access_token":"x","expires_in":7200}`))
-	f.Add([]byte(`{"errcode":81013,"errmsg":"user & party & tag all invalid, hint: [1]\u0007","invaliduser":"a"}`))
-	f.Add([]byte(`{"errmsg":"ok"}`))
-	f.Add([]byte("\xff[[["))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		a, err := read(content)
-		if err == nil && (a.ErrCode == nil || *a.ErrCode != 0) {
-			t.Fatal("an answer without an errcode of 0 is a yes")
-		}
-		if err != nil && (len(err.Error()) > 1000 || strings.ContainsAny(err.Error(), "\n\x00\x1b")) {
-			t.Fatalf("an error that is not for a log: %q", err)
-		}
-	})
-}
