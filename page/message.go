@@ -212,7 +212,11 @@ func (c composer) notices(w words) (notices []string) {
 	case Raised:
 		notices = append(notices, fmt.Sprintf(w.raised, c.Incident.Level))
 	case Escalated:
-		notices = append(notices, fmt.Sprintf(w.escalated, c.clock(c.At)))
+		format := w.escalated
+		if c.Incident.Status == alert.Acknowledged { // by hand, then
+			format = w.handed
+		}
+		notices = append(notices, fmt.Sprintf(format, c.clock(c.At)))
 	case Reopened:
 		notices = append(notices, fmt.Sprintf(w.reopened, c.clock(c.At)))
 	default:

@@ -78,7 +78,10 @@ func TestTextGolden(t *testing.T) {
 			p.SLO.Runbook = "https://runbooks.example.com/x\"onclick=y"
 			p.SLO.Standings[0].BurnRate, p.SLO.Standings[0].ErrorRatio = math.NaN(), math.Inf(1)
 		},
-		"escalated":    func(p *Page) { p.Kind, p.At = Escalated, p.At.Add(5*time.Minute) },
+		"escalated": func(p *Page) { p.Kind, p.At = Escalated, p.At.Add(5*time.Minute) },
+		"handed": func(p *Page) {
+			p.Kind, p.Incident.Status, p.Incident.AckedBy = Escalated, alert.Acknowledged, "ana"
+		},
 		"reopened":     func(p *Page) { p.Kind, p.Incident.Reopened = Reopened, 3 },
 		"updated":      func(p *Page) { p.Kind, p.Incident.Status, p.Incident.AckedBy = Updated, alert.Acknowledged, "ana" },
 		"updated-over": func(p *Page) { p.Kind, p.Incident.Status, p.Incident.ResolvedAt = Updated, alert.Closed, p.At },

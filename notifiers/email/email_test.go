@@ -113,10 +113,18 @@ func TestContract(t *testing.T) {
 				}
 				return got
 			},
+			Replies: []notifytest.Reply{
+				reply(r, inbox.Busy, true, "SMTP 421"), reply(r, inbox.Greylisted, true, "SMTP 450"), reply(r, inbox.Full, true, "SMTP 452"),
+				reply(r, inbox.Rejected, false, "SMTP 554"), reply(r, inbox.Drop, true, ""), reply(r, inbox.Cut, true, ""),
+			},
 			Trouble: func(f notifytest.Trouble) { r.server.Fail(faults[f]) },
 			Close:   func() { _ = r.server.Close() },
 		}
 	})
+}
+
+func reply(r rig, f inbox.Fault, temporary bool, code string) notifytest.Reply {
+	return notifytest.Reply{Name: string(f), Answer: func() { r.server.Fail(f) }, Temporary: temporary, Code: code}
 }
 
 func onePage(key string) page.Page {
@@ -130,31 +138,6 @@ func sendError(t *testing.T, err error) *page.SendError {
 		t.Fatalf("want a page.SendError, got %v", err)
 	}
 	return se
-}
-
-func TestRepliesOfTheServer(t *testing.T) {
-	for _, tt := range []struct {
-		fault     inbox.Fault
-		temporary bool
-		code      string
-	}{
-		{inbox.Busy, true, "SMTP 421"},
-		{inbox.Greylisted, true, "SMTP 450"},
-		{inbox.Full, true, "SMTP 452"},
-		{inbox.Drop, true, ""},
-		{inbox.Rejected, false, "SMTP 554"},
-	} {
-		t.Run(string(tt.fault), func(t *testing.T) {
-			r := newRig(t, nil)
-			r.server.Fail(tt.fault)
-			if se := sendError(t, r.send(t.Context(), onePage("a"))); se.Temporary != tt.temporary || se.Code != tt.code {
-				t.Errorf("got %+v", se)
-			}
-			if n := len(r.server.Messages()); n != 0 {
-				t.Errorf("%d mails", n)
-			}
-		})
-	}
 }
 
 func TestWhatTheServerHasTakenIsSent(t *testing.T) {

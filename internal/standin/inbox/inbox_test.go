@@ -285,6 +285,76 @@ func TestPages(t *testing.T) {
 	}
 }
 
+const pictured = `Content-Type: multipart/related; boundary=r
+
+--r
+Content-Type: text/html
+
+<img src="cid:a b@c"><img src="cid:other">
+--r
+Content-Type: image/png
+Content-ID: <a b@c>
+Content-Transfer-Encoding: base64
+
+aW1hZ2U=
+--r
+Content-Type: image/svg+xml
+Content-ID: <svg>
+
+<svg onload=x>
+--r--
+`
+
+// TestPicturesOfAMailAreShown at addresses that a browser has.
+func TestPicturesOfAMailAreShown(t *testing.T) {
+	s := New(Config{})
+	s.arrive(parse("m@example.com", []string{"a@example.com"}, []byte(pictured)))
+	if got, want := get(t, s, "/html?id=1", 200), `<img src="./inline?id=1&amp;cid=a+b%40c"><img src="cid:other">`; !strings.HasPrefix(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := get(t, s, "/inline?id=1&cid=a+b%40c", 200); got != "image" {
+		t.Errorf("the picture is %q", got)
+	}
+	for _, path := range []string{"/inline?id=1&cid=svg", "/inline?id=1", "/inline?id=2&cid=a+b%40c"} {
+		get(t, s, path, 404)
+	}
+}
+
+// TestFaultsOfAMailbox last until they are healed, and are nobody else's.
+func TestFaultsOfAMailbox(t *testing.T) {
+	s, addr := start(t, Config{})
+	s.FailTo("Ana@example.com", Greylisted)
+	for range 2 {
+		if err := send(addr, "Subject: x\n\nx\n", "ana@example.com"); code(err) != 450 {
+			t.Errorf("got %v", err)
+		}
+		if err := send(addr, "Subject: x\n\nx\n", "bob@example.com"); err != nil {
+			t.Error(err)
+		}
+	}
+	s.Heal()
+	if err := send(addr, "Subject: x\n\nx\n", "ana@example.com"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSignaturesAreLookedAt: none, and one that holds for nothing.
+func TestSignaturesAreLookedAt(t *testing.T) {
+	s, addr := start(t, Config{LookupTXT: func(string) ([]string, error) { return nil, errors.New("no such record") }})
+	for _, mail := range []string{
+		"Subject: x\n\nx\n",
+		"DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=a; h=from; bh=AAAA; b=AAAA\nFrom: a@example.com\n\nx\n",
+	} {
+		if err := send(addr, mail, "a@example.com"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mails := s.Messages()
+	if len(mails[0].Signatures) != 0 || len(mails[1].Signatures) != 1 || mails[1].Signatures[0].Problem == "" {
+		t.Errorf("got %+v and %+v", mails[0].Signatures, mails[1].Signatures)
+	}
+}
+
 // TestMailOfOthersDoesNothing is about the one page that is not escaped.
 func TestMailOfOthersDoesNothing(t *testing.T) {
 	s := New(Config{})
@@ -300,6 +370,7 @@ func TestMailOfOthersDoesNothing(t *testing.T) {
 // FuzzParse lets anybody send anything.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(strings.ReplaceAll(both, "\n", "\r\n")))
+	f.Add([]byte(strings.ReplaceAll(pictured, "\n", "\r\n")))
 	f.Add([]byte("no mail"))
 	f.Add([]byte("Subject: =?UTF-8?b?//8=?= \xff\r\nContent-Type: text/html; charset=latin1\r\n\r\n\xe9\xff"))
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=a\n\n" + strings.Repeat("--a\nContent-Type: multipart/mixed; boundary=a\n\n", 200)))
