@@ -54,14 +54,13 @@ func restoreSQLite(ctx context.Context, path string, backup io.Reader, header ar
 		return err
 	}
 	defer held.Close() //nolint:errcheck // Nothing was written to it.
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		defer func() {
-			if err != nil {
-				err = errors.Join(err, removeSQLite(path))
-			}
-		}()
-	}
-	if err := private(path); err != nil {
+	_, missing := os.Stat(path)
+	defer func() {
+		if err != nil && errors.Is(missing, os.ErrNotExist) {
+			err = errors.Join(err, removeSQLite(path))
+		}
+	}()
+	if err = private(path); err != nil {
 		return err
 	}
 	db, err := openWriting(path)
