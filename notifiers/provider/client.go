@@ -65,12 +65,12 @@ func (c *Client) Do(ctx context.Context, method, address string, body []byte) ([
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, unnamed(err)
+		return nil, Unnamed(err)
 	}
 	defer res.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if res.StatusCode != http.StatusOK {
-		return nil, &Refusal{Status: res.StatusCode, Wait: retryAfter(res.Header, c.now()), Body: content}
+		return nil, &Refusal{Status: res.StatusCode, Wait: RetryAfter(res.Header, c.now()), Body: content}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
@@ -78,8 +78,8 @@ func (c *Client) Do(ctx context.Context, method, address string, body []byte) ([
 	return content, nil
 }
 
-// unnamed takes the URL out of an error of the HTTP client.
-func unnamed(err error) error {
+// Unnamed takes the URL out of an error of the HTTP client.
+func Unnamed(err error) error {
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		return ue.Err
 	}
@@ -96,9 +96,9 @@ func Encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// retryAfter reads the header of that name (RFC 9110, section 10.2.3), 0 when
+// RetryAfter reads the header of that name (RFC 9110, section 10.2.3), 0 when
 // there is none, an hour at most.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+func RetryAfter(h http.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
 		return time.Duration(min(seconds, 3600)) * time.Second

@@ -66,7 +66,7 @@ func TestRetryAfter(t *testing.T) {
 		"7": 7 * time.Second, "": 0, "-3": 0, "99999999": time.Hour, "soon": 0,
 		"Sat, 21 Nov 2026 03:00:30 GMT": 30 * time.Second, "Sat, 21 Nov 2026 02:00:30 GMT": 0,
 	} {
-		if got := retryAfter(http.Header{"Retry-After": {text}}, now); got != want {
+		if got := RetryAfter(http.Header{"Retry-After": {text}}, now); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
