@@ -283,7 +283,7 @@ func (e *Engine) clusterAlerts(tx Tx, at, started time.Time) (alerts []alert.Ale
 		switch {
 		case known != nil && last.After(known.StartsAt):
 			alerts = append(alerts, e.clusterAlert(cluster, last, known.StartsAt, at, true))
-		case known != nil && known.EndsAt.Sub(at) < ownLife/2:
+		case known != nil && known.EndsAt.Sub(at) <= ownLife/2:
 			alerts = append(alerts, e.clusterAlert(cluster, last, known.StartsAt, at, false))
 		case known != nil:
 			next = earliest(next, known.EndsAt.Add(-ownLife/2))
