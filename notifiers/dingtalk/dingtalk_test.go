@@ -19,6 +19,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/secret"
 	standin "github.com/midwatch-slo/midwatch/internal/standin/dingtalk"
 	"github.com/midwatch-slo/midwatch/internal/standin/faults"
+	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/notifiers/notifytest"
 	"github.com/midwatch-slo/midwatch/notifiers/provider"
 	"github.com/midwatch-slo/midwatch/page"
@@ -239,4 +240,15 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("an error that is not for a log: %q", err)
 		}
 	})
+}
+
+func TestEveryKeyOfTheConfigurationIsRead(t *testing.T) {
+	f, err := yamldoc.Parse("midwatch.yaml", []byte("{api_url: https://a, timeout: 3s, access_token: t, access_token_file: f, secret: s, secret_file: f, message: text}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Config
+	if problems := f.Decode(f.Docs[0], &c); len(problems) > 0 || c.Timeout != 3*time.Second || c.Secret.Reveal() != "s" {
+		t.Errorf("%v: got %+v", problems, c)
+	}
 }

@@ -54,8 +54,6 @@ type title struct {
 }
 
 type quote struct {
-	Type  int    `json:"type"` // 0 no link, 1 a link
-	URL   string `json:"url,omitempty"`
 	Title string `json:"title,omitempty"`
 	Text  string `json:"quote_text"`
 }
