@@ -3,17 +3,19 @@ package slack
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
 
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -53,39 +55,18 @@ func newDoer(c Config) *doer {
 func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	res, err := d.client.Do(req)
 	if err != nil {
-		return nil, unnamed(err)
+		return nil, provider.Unnamed(err)
 	}
 	defer res.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if res.StatusCode != http.StatusOK {
-		return nil, &refusal{status: res.StatusCode, code: strconv.Itoa(res.StatusCode), wait: retryAfter(res.Header, d.now())}
+		return nil, &refusal{status: res.StatusCode, code: strconv.Itoa(res.StatusCode), wait: provider.RetryAfter(res.Header, d.now())}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
 	res.Body = io.NopCloser(bytes.NewReader(content))
 	return res, nil
-}
-
-// unnamed takes the URL out of an error of the HTTP client.
-func unnamed(err error) error {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return ue.Err
-	}
-	return err
-}
-
-// retryAfter reads the header of that name, 0 when there is none, one hour at
-// most.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, 3600)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil && at.After(now) {
-		return min(at.Sub(now), time.Hour)
-	}
-	return 0
 }
 
 // call makes one call of a method, unless Slack has said that it is too early
@@ -165,16 +146,18 @@ func (a *api) lookup(ctx context.Context, address string) (id string, err error)
 	return id, err
 }
 
-// person returns a user's name and email address.
-func (a *api) person(ctx context.Context, id string) (name, address string, err error) {
+// profile is what Slack knows of a user.
+type profile struct{ name, email string }
+
+func (a *api) profile(ctx context.Context, id string) (p profile, err error) {
 	err = a.call("users.info", "", func() error {
 		u, err := a.client.GetUserInfoContext(ctx, id)
 		if err == nil {
-			name, address = u.RealName, u.Profile.Email
+			p = profile{u.RealName, strings.ToLower(u.Profile.Email)}
 		}
 		return err
 	})
-	return name, address, err
+	return p, err
 }
 
 // The names that a message carries its page's key under.
@@ -223,7 +206,7 @@ func (a *api) find(ctx context.Context, conversation, thread string, p page.Page
 
 // respond says something to who pressed a button, who alone sees it.
 func (a *api) respond(ctx context.Context, d *doer, address, text string) error {
-	body, err := encode(map[string]any{"response_type": "ephemeral", "replace_original": false, "text": text})
+	body, err := json.Marshal(map[string]any{"response_type": "ephemeral", "replace_original": false, "text": text})
 	if err != nil {
 		return err
 	}
@@ -283,9 +266,9 @@ func classify(err error) error {
 	if !ok {
 		return err
 	}
-	r := &refusal{code: plain(said.Err)}
+	r := &refusal{code: provider.Plain(said.Err)}
 	if messages := said.ResponseMetadata.Messages; len(messages) > 0 {
-		r.words = plain(strings.Join(messages, "; "))
+		r.words = provider.Plain(strings.Join(messages, "; "))
 	}
 	if r.limited() {
 		r.wait = time.Second
@@ -295,6 +278,9 @@ func classify(err error) error {
 
 // unclear tells whether what was asked may have been done all the same.
 func unclear(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return false
+	}
 	r, ok := errors.AsType[*refusal](err)
 	return !ok || r.status >= 500 || r.code == "internal_error" || r.code == "fatal_error" || r.code == "request_timeout"
 }

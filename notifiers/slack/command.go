@@ -13,22 +13,22 @@ import (
 const usage = "ack N, escalate N, resolve N, snooze N 1h: act on incident N\nincidents: what is not resolved\nwho: who is on call"
 
 // run does what a command says, and returns the answer.
-func (n *Notifier) run(ctx context.Context, desk Desk, c command, by person) string {
+func (n *Notifier) run(ctx context.Context, f front, c command, by person) string {
 	args := strings.Fields(c.text)
 	if len(args) == 0 {
 		return usage
 	}
 	switch strings.ToLower(args[0]) {
 	case "incidents", "list":
-		return n.ask(ctx, desk, incidents)
+		return n.ask(ctx, f, incidents)
 	case "who", "oncall":
-		return n.ask(ctx, desk, n.onCall)
+		return n.ask(ctx, f, n.onCall)
 	}
 	a, ok := parseCommand(args)
 	if !ok {
 		return usage
 	}
-	said, err := n.do(ctx, desk, a, by)
+	said, err := n.do(ctx, f, a, by)
 	if err != nil {
 		return words(err)
 	}
@@ -49,8 +49,8 @@ func parseCommand(args []string) (act, bool) {
 	return parseAct(verb+":"+strings.TrimPrefix(args[1], "#"), option)
 }
 
-func (n *Notifier) ask(ctx context.Context, desk Desk, question func(context.Context, Board) (string, error)) string {
-	board, ok := desk.(Board)
+func (n *Notifier) ask(ctx context.Context, f front, question func(context.Context, Board) (string, error)) string {
+	board, ok := f.desk.(Board)
 	if !ok {
 		return usage
 	}

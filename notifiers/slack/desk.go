@@ -19,6 +19,27 @@ type Desk interface {
 	Snooze(ctx context.Context, incident int64, until time.Time, actor string) error
 }
 
+// People knows who is who.
+type People interface {
+	// Person returns whose contact an address of a channel is, as the actor of
+	// what that person does; ok is false when it is nobody's. It is asked with
+	// Slack's id and with the email address that Slack knows.
+	Person(channel, address string) (name string, ok bool)
+}
+
+// front is who does what people ask, and knows who they are.
+type front struct {
+	desk   Desk
+	people People // may be nil
+}
+
+func (f front) person(channel, address string) (name string, ok bool) {
+	if f.people == nil || address == "" {
+		return "", false
+	}
+	return f.people.Person(channel, address)
+}
+
 // Board answers the commands that ask. A Desk that is one too has them.
 type Board interface {
 	// Incidents returns what is not resolved, newest first.
@@ -50,7 +71,9 @@ const (
 )
 
 // actionID names a control: what it does, to which incident.
-func actionID(verb string, incident int64) string { return verb + ":" + strconv.FormatInt(incident, 10) }
+func actionID(verb string, incident int64) string {
+	return verb + ":" + strconv.FormatInt(incident, 10)
+}
 
 // act is one thing that somebody asks for.
 type act struct {
@@ -88,18 +111,18 @@ const (
 type person struct{ id, name string }
 
 // do does what is asked, and returns what to say of it.
-func (n *Notifier) do(ctx context.Context, desk Desk, a act, by person) (said string, err error) {
+func (n *Notifier) do(ctx context.Context, f front, a act, by person) (said string, err error) {
 	ctx = alert.WithVia(ctx, "chat")
-	actor := n.actor(ctx, by)
+	actor := n.actor(ctx, f, by)
 	switch a.verb {
 	case acknowledge:
-		said, err = "Acknowledged", desk.Acknowledge(ctx, a.incident, actor)
+		said, err = "Acknowledged", f.desk.Acknowledge(ctx, a.incident, actor)
 	case escalate:
-		said, err = "Escalated", desk.Escalate(ctx, a.incident, actor)
+		said, err = "Escalated", f.desk.Escalate(ctx, a.incident, actor)
 	case resolve:
-		said, err = "Resolved", desk.Resolve(ctx, a.incident, actor)
+		said, err = "Resolved", f.desk.Resolve(ctx, a.incident, actor)
 	case snooze:
-		said, err = "Snoozed", desk.Snooze(ctx, a.incident, n.config.Now().Add(a.length), actor)
+		said, err = "Snoozed", f.desk.Snooze(ctx, a.incident, n.config.Now().Add(a.length), actor)
 	}
 	log := n.config.Logger.With("channel", n.config.Name, "action", a.verb, "incident", a.incident, "slack_user", by.id, "actor", actor)
 	if err != nil {
@@ -120,25 +143,24 @@ func words(err error) string {
 
 // actor names who presses a button: as the on-call files do, else as Slack
 // does.
-func (n *Notifier) actor(ctx context.Context, by person) string {
-	if user, ok := n.config.Who(by.id); ok {
-		return user
+func (n *Notifier) actor(ctx context.Context, f front, by person) string {
+	if name, ok := f.person(n.config.Name, by.id); ok {
+		return name
 	}
-	if known, ok := get(n.memory, n.memory.actors, by.id); ok {
-		return known
+	known, ok := get(n.memory, n.memory.profiles, by.id)
+	if !ok {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		var err error
+		if known, err = n.api.profile(ctx, by.id); err != nil {
+			return inSlack(by.name, by.id) // asked again next time
+		}
+		put(n.memory, n.memory.profiles, by.id, known)
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	name, address, err := n.api.person(ctx, by.id)
-	if err != nil {
-		return inSlack(by.name, by.id) // asked again next time
+	if name, ok := f.person(n.config.Name, known.email); ok {
+		return name
 	}
-	actor := inSlack(name, by.name, by.id)
-	if user, ok := n.config.Who(strings.ToLower(address)); ok && address != "" {
-		actor = user
-	}
-	put(n.memory, n.memory.actors, by.id, actor)
-	return actor
+	return inSlack(known.name, by.name, by.id)
 }
 
 // inSlack returns the first of the names that says something.

@@ -1,12 +1,8 @@
 package slack
 
 import (
-	"encoding/json"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // gates keeps until when Slack takes no more calls of a method to a
@@ -38,20 +34,3 @@ func (g *gates) shut(method, whom string, d time.Duration) {
 	}
 	g.closed[method+" "+whom] = now.Add(d)
 }
-
-// plain returns Slack's words fit for a log.
-func plain(words string) string {
-	const most = 200 // characters
-	words = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, words)
-	if runes := []rune(words); len(runes) > most {
-		words = string(runes[:most])
-	}
-	return words
-}
-
-func encode(v any) ([]byte, error) { return json.Marshal(v) }

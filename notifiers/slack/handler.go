@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +24,10 @@ const (
 // Handler returns what Slack calls when somebody presses a button or types a
 // command: the interactivity and command request URL of the application. It
 // reads nothing that is not signed with the signing secret, at most five
-// minutes old. What takes longer than two seconds goes on after the answer.
-func (n *Notifier) Handler(desk Desk) http.Handler {
+// minutes old. What takes longer than two seconds goes on after the answer,
+// and Run waits for it. people may be nil.
+func (n *Notifier) Handler(desk Desk, people People) http.Handler {
+	f := front{desk, people}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q, status, err := n.read(w, r)
 		if err != nil {
@@ -32,7 +35,7 @@ func (n *Notifier) Handler(desk Desk) http.Handler {
 			http.Error(w, http.StatusText(status), status)
 			return
 		}
-		said, err := n.serve(r.Context(), desk, q)
+		said, err := n.serve(r.Context(), f, q)
 		if err != nil {
 			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 			return
@@ -46,7 +49,7 @@ func (n *Notifier) answerHTTP(w http.ResponseWriter, said map[string]any) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	body, err := encode(said)
+	body, err := json.Marshal(said)
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -83,7 +86,7 @@ func (n *Notifier) read(w http.ResponseWriter, r *http.Request) (request, int, e
 // serve does what a request asks, and returns what to say at once; nil is
 // nothing. What it does not finish in time it says later, to who asked. The
 // error is that too much is under way.
-func (n *Notifier) serve(ctx context.Context, desk Desk, q request) (map[string]any, error) {
+func (n *Notifier) serve(ctx context.Context, f front, q request) (map[string]any, error) {
 	if (len(q.acts) == 0 && q.command == nil) || !n.requests.first(q) {
 		return nil, nil
 	}
@@ -95,7 +98,7 @@ func (n *Notifier) serve(ctx context.Context, desk Desk, q request) (map[string]
 	done, late := make(chan string), make(chan struct{})
 	go func() {
 		defer func() { <-n.requests.slots }()
-		n.work(context.WithoutCancel(ctx), desk, q, done, late)
+		n.work(context.WithoutCancel(ctx), f, q, done, late)
 	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -112,10 +115,10 @@ func (n *Notifier) serve(ctx context.Context, desk Desk, q request) (map[string]
 
 // work does what a request asks. What there is to say goes to done; when that
 // is too late, and of a button, which has no answer of its own, to who asked.
-func (n *Notifier) work(ctx context.Context, desk Desk, q request, done chan<- string, late <-chan struct{}) {
+func (n *Notifier) work(ctx context.Context, f front, q request, done chan<- string, late <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
-	said := n.perform(ctx, desk, q)
+	said := n.perform(ctx, f, q)
 	select {
 	case done <- said:
 		if q.command == nil {
@@ -128,13 +131,13 @@ func (n *Notifier) work(ctx context.Context, desk Desk, q request, done chan<- s
 
 // perform does the acts or the command, and returns what to say of it. Of a
 // button that did what it says the message itself tells.
-func (n *Notifier) perform(ctx context.Context, desk Desk, q request) string {
+func (n *Notifier) perform(ctx context.Context, f front, q request) string {
 	if q.command != nil {
-		return n.run(ctx, desk, *q.command, q.by)
+		return n.run(ctx, f, *q.command, q.by)
 	}
 	var failed []string
 	for _, a := range q.acts {
-		if _, err := n.do(ctx, desk, a, q.by); err != nil {
+		if _, err := n.do(ctx, f, a, q.by); err != nil {
 			failed = append(failed, words(err))
 		}
 	}

@@ -75,16 +75,16 @@ const maxMemory = 10000
 // of which nobody knows whether they arrived.
 type memory struct {
 	mu       sync.Mutex
-	users    map[string]string // by email address
-	directs  map[string]string // conversations by user
-	channels map[string]string // ids by #name
-	actors   map[string]string // names of who presses buttons, by user
-	doubts   map[string]bool   // by key: whether it may have arrived
+	users    map[string]string  // by email address
+	directs  map[string]string  // conversations by user
+	channels map[string]string  // ids by #name
+	profiles map[string]profile // of who presses buttons, by user
+	doubts   map[string]bool    // by key: whether it may have arrived
 }
 
 func newMemory() *memory {
 	return &memory{
-		users: map[string]string{}, directs: map[string]string{}, channels: map[string]string{}, actors: map[string]string{},
+		users: map[string]string{}, directs: map[string]string{}, channels: map[string]string{}, profiles: map[string]profile{},
 		doubts: map[string]bool{},
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/notifiers"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -41,10 +41,6 @@ type Config struct {
 	Logger    *slog.Logger      `yaml:"-"` // default: none
 	Transport http.RoundTripper `yaml:"-"` // default: one of its own, by the proxy of the environment
 	Now       func() time.Time  `yaml:"-"` // default time.Now
-	// Who returns the user whom an address is of, for the name of who presses
-	// a button. It is asked with Slack's id and with the person's email
-	// address. Default: nobody is known.
-	Who func(address string) (user string, ok bool) `yaml:"-"`
 }
 
 // Check returns what is wrong with the configuration; the error joins all of
@@ -99,10 +95,7 @@ func (c *Config) defaults() error {
 		c.Now = time.Now
 	}
 	if c.Transport == nil {
-		c.Transport = transport()
-	}
-	if c.Who == nil {
-		c.Who = func(string) (string, bool) { return "", false }
+		c.Transport = provider.Transport()
 	}
 	return nil
 }
@@ -118,18 +111,6 @@ func (c *Config) secrets() (err error) {
 		return err
 	}
 	return errors.Join(begins("bot_token", c.BotToken, "xoxb-"), begins("app_token", c.AppToken, "xapp-"))
-}
-
-func transport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   8,
-		IdleConnTimeout:       time.Minute,
-		ResponseHeaderTimeout: 30 * time.Second,
-	}
 }
 
 // Notifier sends pages to people and channels of one workspace.

@@ -74,7 +74,6 @@ func newRig(t *testing.T, change func(*Config, *standin.Config)) rig {
 	transport := &http.Transport{}
 	c := Config{
 		BotToken: secret.New(botToken), SigningSecret: secret.New(signing), Transport: transport, Now: k.now,
-		Who: func(address string) (string, bool) { return "li.wei", address == liWei },
 	}
 	if change != nil {
 		change(&c, &w)
@@ -200,8 +199,10 @@ func TestAPersonIsLookedUpOnce(t *testing.T) {
 func story(n int) (events []alert.Event) {
 	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
 	for i, e := range []alert.Event{
-		{Kind: alert.EventOpened, Text: "opened"}, {Kind: alert.EventPaged, Text: "paged"},
-		{Kind: alert.EventAlert, Text: "an alert joined: <!channel>"}, {Kind: alert.EventEscalated, Text: "step 2"},
+		{Kind: alert.EventOpened, Text: "opened"},
+		{Kind: alert.EventPaged, Text: "paged"},
+		{Kind: alert.EventAlert, Text: "an alert joined: <!channel>"},
+		{Kind: alert.EventEscalated, Text: "step 2"},
 		{Kind: alert.EventAcknowledged, Actor: "ana", Text: "acknowledged"},
 	}[:n] {
 		e.At = at.Add(time.Duration(i) * time.Minute)

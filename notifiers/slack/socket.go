@@ -11,6 +11,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
+
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 )
 
 // Bounds of Socket Mode.
@@ -25,8 +27,9 @@ const (
 
 // Run keeps a connection of Socket Mode, where an app token is configured, and
 // does what comes over it. It returns when ctx ends, and what people have
-// asked for is done, over HTTP too.
-func (n *Notifier) Run(ctx context.Context, desk Desk) {
+// asked for is done, over HTTP too, for ten seconds at most. people may be nil.
+func (n *Notifier) Run(ctx context.Context, desk Desk, people People) {
+	f := front{desk, people}
 	defer func() {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
@@ -37,7 +40,7 @@ func (n *Notifier) Run(ctx context.Context, desk Desk) {
 		return
 	}
 	for ctx.Err() == nil {
-		pause := n.connect(ctx, desk)
+		pause := n.connect(ctx, f)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -49,7 +52,7 @@ func (n *Notifier) Run(ctx context.Context, desk Desk) {
 
 // connect holds one connection after another until one cannot be had, and
 // returns how long to wait before the next try.
-func (n *Notifier) connect(ctx context.Context, desk Desk) time.Duration {
+func (n *Notifier) connect(ctx context.Context, f front) time.Duration {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	client := n.socket()
@@ -61,7 +64,7 @@ func (n *Notifier) connect(ctx context.Context, desk Desk) time.Duration {
 			if failed, ok := event.Data.(*slack.ConnectionErrorEvent); ok && failed.Backoff > longest {
 				cancel() // slack-go would wait for up to five minutes
 			}
-			n.event(ctx, client, desk, event)
+			n.event(ctx, client, f, event)
 		case err := <-ended:
 			return n.pause(ctx, err)
 		}
@@ -90,12 +93,11 @@ func (n *Notifier) socket() *socketmode.Client {
 // quiet keeps slack-go from writing to standard error.
 type quiet struct{}
 
-
 // Output writes nothing.
 func (quiet) Output(int, string) error { return nil }
 
 // event handles what comes over a connection, or happens to it.
-func (n *Notifier) event(ctx context.Context, client *socketmode.Client, desk Desk, event socketmode.Event) {
+func (n *Notifier) event(ctx context.Context, client *socketmode.Client, f front, event socketmode.Event) {
 	var (
 		q   request
 		err error
@@ -106,7 +108,7 @@ func (n *Notifier) event(ctx context.Context, client *socketmode.Client, desk De
 		return
 	case socketmode.EventTypeConnectionError:
 		if failed, ok := event.Data.(*slack.ConnectionErrorEvent); ok {
-			n.config.Logger.WarnContext(ctx, "socket mode not connected", "channel", n.config.Name, "attempt", failed.Attempt, "error", unnamed(failed.ErrorObj))
+			n.config.Logger.WarnContext(ctx, "socket mode not connected", "channel", n.config.Name, "attempt", failed.Attempt, "error", provider.Unnamed(failed.ErrorObj))
 		}
 		return
 	case socketmode.EventTypeInteractive:
@@ -124,13 +126,13 @@ func (n *Notifier) event(ctx context.Context, client *socketmode.Client, desk De
 	if err != nil {
 		n.config.Logger.WarnContext(ctx, "request refused", "channel", n.config.Name, "error", err)
 	}
-	go n.acknowledge(ctx, client, desk, q, event.Request.EnvelopeID)
+	go n.acknowledge(ctx, client, f, q, event.Request.EnvelopeID)
 }
 
 // acknowledge does what an envelope asks, and says so. One that is not
 // acknowledged Slack sends again.
-func (n *Notifier) acknowledge(ctx context.Context, client *socketmode.Client, desk Desk, q request, envelope string) {
-	said, err := n.serve(ctx, desk, q)
+func (n *Notifier) acknowledge(ctx context.Context, client *socketmode.Client, f front, q request, envelope string) {
+	said, err := n.serve(ctx, f, q)
 	if err != nil {
 		n.config.Logger.WarnContext(ctx, "request refused", "channel", n.config.Name, "error", err)
 		return
@@ -143,4 +145,3 @@ func (n *Notifier) acknowledge(ctx context.Context, client *socketmode.Client, d
 		n.config.Logger.WarnContext(ctx, "request not acknowledged", "channel", n.config.Name, "error", err)
 	}
 }
-

@@ -18,7 +18,7 @@ func connected(t *testing.T, d Desk) rig {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { r.Run(ctx, d) })
+	running.Go(func() { r.Run(ctx, d, files{}) })
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
@@ -66,7 +66,7 @@ func TestARefusedAppTokenEndsWithRun(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *standin.Config) { c.AppToken = secret.New("xapp-wrong") })
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { r.Run(ctx, &desk{}) })
+	running.Go(func() { r.Run(ctx, &desk{}, nil) })
 	until(t, "a refusal", func() bool { return r.provider.Counts()["apps.connections.open"] == 1 })
 	cancel()
 	running.Wait()

@@ -13,10 +13,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/midwatch-slo/midwatch/notifiers"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -122,18 +122,10 @@ func (n *Notifier) post(ctx context.Context, p page.Page) error {
 	}
 	res, err := n.client.Do(req)
 	if err != nil {
-		return n.temporary(unnamed(err))
+		return n.temporary(provider.Unnamed(err))
 	}
 	defer res.Body.Close()
 	return n.verdict(res)
-}
-
-// unnamed takes the URL out of an error of the HTTP client.
-func unnamed(err error) error {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return ue.Err
-	}
-	return err
 }
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -144,14 +136,14 @@ const maxAnswer = 4 << 10
 func (n *Notifier) verdict(res *http.Response) error {
 	said, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return n.temporary(fmt.Errorf("read answer: %w", unnamed(err)))
+		return n.temporary(fmt.Errorf("read answer: %w", provider.Unnamed(err)))
 	}
 	if res.StatusCode/100 == 2 {
 		return nil
 	}
 	se := &page.SendError{
 		Channel: n.config.Name, Code: strconv.Itoa(res.StatusCode), Temporary: passes(res.StatusCode),
-		RetryAfter: retryAfter(res.Header, n.config.Now()), Err: errors.New(n.redact.words(said)),
+		RetryAfter: provider.RetryAfter(res.Header, n.config.Now()), Err: errors.New(n.redact.words(said)),
 	}
 	if res.StatusCode/100 == 3 {
 		se.Err = errors.New("a redirect, which is not followed: set url to where it leads")

@@ -265,7 +265,7 @@ func TestAnswers(t *testing.T) {
 
 func TestManyAtOnceKeepTheirConnections(t *testing.T) {
 	r := newRig(t, nil)
-	const senders, each = 64, 25
+	const senders, each = 64, 10
 	began := time.Now()
 	var wg sync.WaitGroup
 	for i := range senders {
