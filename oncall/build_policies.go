@@ -98,6 +98,10 @@ func (b *builder) targets(src source, field string, list []targetYAML) (all []ta
 }
 
 func (b *builder) target(src source, field string, y targetYAML) (t target, ok bool) {
+	if y.RoundRobin.wrong {
+		b.add(src.at(field+".round_robin", "neither the name of a team nor a list of users", "such as core, or [li.wei, ana]"))
+		return t, false
+	}
 	given := 0
 	for _, is := range []bool{y.Schedule != "", y.User != "", y.Team != "", y.Channel != "", y.RoundRobin.team != "", y.RoundRobin.users != nil} {
 		if is {
@@ -237,9 +241,12 @@ func (b *builder) intervals(src source, field string, y intervalsYAML) {
 		b.add(src.at(field+".time_intervals", "missing", "as in Alertmanager, such as [{weekdays: ['saturday:sunday'], location: Asia/Shanghai}]"))
 	}
 	var in interval
-	for _, ti := range y.TimeIntervals {
+	each(y.TimeIntervals, field+".time_intervals", func(at string, ti intervalYAML) {
+		if ti.err != nil {
+			b.add(src.at(at, ti.err.Error(), "as in Alertmanager: times, weekdays, days_of_month, months, years, location"))
+		}
 		in = append(in, ti.TimeInterval)
-	}
+	})
 	if ok {
 		b.r.intervals[y.Name] = in
 	}

@@ -69,9 +69,9 @@ func (b *builder) layers(src source, field string, alone *rotationYAML, list []l
 		l := &layer{name: y.Name, span: b.openSpan(src, at, y.From, y.Until, loc, [2]string{"from", "until"}, "the layer")}
 		if y.Rotation == nil {
 			b.add(src.at(at+".rotation", "missing", "{handoff, start, participants}"))
-			y.Rotation = &rotationYAML{Handoff: "@daily", Start: "1970-01-02", Participants: []string{""}}
+		} else {
+			l.rotation = b.rotation(src, at+".rotation", *y.Rotation, loc)
 		}
-		l.rotation = b.rotation(src, at+".rotation", *y.Rotation, loc)
 		each(y.Restrictions, at+".restrictions", func(at string, w windowYAML) {
 			l.windows = append(l.windows, b.window(src, at, w, windowYAML{"sun-sat", "00:00", "24:00", off}, loc))
 		})

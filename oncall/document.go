@@ -145,19 +145,21 @@ type targetYAML struct {
 type namesYAML struct {
 	team  string
 	users []string
+	wrong bool
 }
 
-// UnmarshalYAML reads a name or a list of names.
+// UnmarshalYAML reads a name or a list of names. What is wrong is kept, so
+// that the rest of the document is read.
 func (n *namesYAML) UnmarshalYAML(node *yaml.Node) error {
 	switch node.Kind {
 	case yaml.ScalarNode:
 		n.team = node.Value
-		return nil
 	case yaml.SequenceNode:
-		return node.Decode(&n.users)
+		n.wrong = node.Decode(&n.users) != nil
 	default:
-		return errors.New("want the name of a team, or a list of users")
+		n.wrong = true
 	}
+	return nil
 }
 
 type routeYAML struct {
@@ -176,21 +178,25 @@ type intervalsYAML struct {
 
 // intervalYAML is a time interval as Alertmanager reads it, without keys that
 // it would pass over.
-type intervalYAML struct{ timeinterval.TimeInterval }
+type intervalYAML struct {
+	timeinterval.TimeInterval
+	err error
+}
 
-// UnmarshalYAML reads a time interval strictly.
+// UnmarshalYAML reads a time interval strictly. What is wrong is kept, so that
+// the rest of the document is read.
 func (i *intervalYAML) UnmarshalYAML(node *yaml.Node) error {
 	text, err := yaml.Marshal(node)
 	if err != nil {
-		return err
+		i.err = err
+		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&i.TimeInterval); err != nil {
-		return errors.New(intervalReason(err))
-	}
-	if loc := i.Location; loc != nil && loc.String() == "Local" {
-		return fmt.Errorf("unknown time zone %q", loc)
+		i.err = errors.New(intervalReason(err))
+	} else if loc := i.Location; loc != nil && loc.String() == "Local" {
+		i.err = fmt.Errorf("unknown time zone %q", loc)
 	}
 	return nil
 }

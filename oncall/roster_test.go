@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/golden"
 	"github.com/midwatch-slo/midwatch/page"
@@ -123,7 +124,17 @@ func TestWorkingTime(t *testing.T) {
 }
 
 func TestGoldenOfProblems(t *testing.T) {
-	_, err := Load([]string{"testdata/broken.yaml", "testdata/absent.yaml"})
+	for golden, files := range map[string][]string{
+		"testdata/broken.golden":          {"testdata/broken.yaml", "testdata/absent.yaml"},
+		"testdata/broken_policies.golden": {"testdata/broken_policies.yaml"},
+	} {
+		goldenProblems(t, golden, files)
+	}
+}
+
+func goldenProblems(t *testing.T, name string, files []string) {
+	t.Helper()
+	_, err := Load(files)
 	problems, ok := diag.Of(err)
 	if !ok {
 		t.Fatal(err)
@@ -132,7 +143,7 @@ func TestGoldenOfProblems(t *testing.T) {
 	for _, p := range problems {
 		got.WriteString(p.Error() + "\n")
 	}
-	golden.File(t, "testdata/broken.golden", got.String())
+	golden.File(t, name, got.String())
 }
 
 func TestFoldersAndFilesMerge(t *testing.T) {
@@ -162,7 +173,7 @@ func TestFoldersAndFilesMerge(t *testing.T) {
 
 // FuzzParse makes sure that whatever is accepted has an answer to everything.
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"testdata/roster.yaml", "testdata/broken.yaml"} {
+	for _, name := range []string{"testdata/roster.yaml", "testdata/full.yaml", "testdata/broken.yaml", "testdata/broken_policies.yaml", "calendars/cn.yaml"} {
 		seed, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
@@ -180,16 +191,42 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, at := range []time.Time{utc(t, "1969-01-01T00:00:00Z"), utc(t, "2026-11-21T12:00:00Z"), utc(t, "2040-12-31T12:00:00Z")} {
-			if len(r.Contacts(at, nil)) == 0 || r.WorkingTime(at, nil).Before(at) {
-				t.Fatalf("nobody at %s", at)
-			}
-			for _, s := range r.Schedules() {
-				if shift := r.At(s, at); !shift.Until.After(at) || shift.From.After(at) {
-					t.Fatalf("at %s: %v", at, shift)
+			answers(t, r, at)
+		}
+		r.Lint(utc(t, "2026-12-31T12:00:00Z"), 24*time.Hour)
+	})
+}
+
+// answers asks a roster everything at an instant.
+func answers(t *testing.T, r *Roster, at time.Time) {
+	for _, p := range r.Policies() {
+		for _, level := range []alert.Level{alert.P1, alert.P2, alert.P3} {
+			q := StepRequest{Policy: p.Name, Level: level, Incident: -3}
+			for range 5 {
+				plan := r.Step(at, q)
+				if len(plan.Notices) == 0 || plan.Wait < 0 {
+					t.Fatalf("%s at %s: %+v", p.Name, at, plan)
 				}
+				q.Step, q.Cycle = plan.Step, plan.Cycle
+			}
+			if r.WorkingTimeOf(at, q).Before(at) {
+				t.Fatalf("%s at %s: working time before", p.Name, at)
 			}
 		}
-	})
+	}
+	for _, u := range r.Users() {
+		if len(r.Ways(u.Name, alert.P2)) == 0 {
+			t.Fatalf("no way to %s", u.Name)
+		}
+	}
+	for _, s := range r.Schedules() {
+		if shift := r.At(s, at); !shift.Until.After(at) || shift.From.After(at) {
+			t.Fatalf("at %s: %v", at, shift)
+		}
+	}
+	if _, until, muted := r.Muted(at, map[string]string{"service": "x"}); muted && !until.After(at) {
+		t.Fatalf("at %s: muted until %s", at, until)
+	}
 }
 
 func TestDocumentedExampleLoads(t *testing.T) {
