@@ -14,7 +14,6 @@ ALTER TABLE incidents ADD COLUMN gather_at     BIGINT  NOT NULL DEFAULT 0;  -- w
 
 CREATE INDEX incidents_gather ON incidents (gather_at) WHERE gather_at > 0;
 CREATE INDEX incidents_merged ON incidents (key) WHERE merged_into > 0;
-CREATE INDEX incidents_drill ON incidents (id) WHERE drill = 1;
 
 ALTER TABLE pages ADD COLUMN language    TEXT   NOT NULL DEFAULT '';
 ALTER TABLE pages ADD COLUMN settles_at  BIGINT NOT NULL DEFAULT 0;  -- until when alerts that join still put it off
@@ -45,14 +44,21 @@ CREATE TABLE page_refs (
     PRIMARY KEY (incident_id, channel, address)
 );
 
+-- Who began which exercise.
+CREATE TABLE drills (
+    incident_id BIGINT PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE,
+    actor       TEXT   NOT NULL,
+    at          BIGINT NOT NULL
+);
+
 -- +goose Down
+DROP TABLE drills;
 DROP TABLE page_refs;
 DROP INDEX pages_bundled;
 DROP INDEX pages_dead;
 DROP INDEX pages_recent;
 DROP INDEX pages_failover;
 DROP INDEX pages_queued;
-DROP INDEX incidents_drill;
 DROP INDEX incidents_merged;
 DROP INDEX incidents_gather;
 ALTER TABLE pages DROP COLUMN lane;

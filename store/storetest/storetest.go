@@ -44,6 +44,13 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a page is put off":                     testPutOff,
 		"superseded pages":                      testSupersede,
 		"of which level a page reached anybody": testReached,
+		"a page settles":                        testSettling,
+		"evidence is looked for once":           testGather,
+		"a bundle":                              testBundle,
+		"another contact instead":               testFailover,
+		"messages and their updates":            testMessages,
+		"merged incidents":                      testMerge,
+		"drills":                                testDrills,
 		"stories and evidence":                  testStory,
 		"an error undoes its own update alone":  testRollback,
 		"updates at once":                       testConcurrent,
@@ -233,138 +240,6 @@ func testDue(t *testing.T, s Store) {
 		overdue, errOver := tx.OverdueAlerts(t0.Add(4*time.Minute), 10)
 		equal(t, 1, len(overdue))
 		return errors.Join(err, errDue, errOne, errBefore, errOver)
-	})
-}
-
-func samplePage(inc alert.Incident, key, channel string) page.Page {
-	return page.Page{
-		Key: key, Kind: page.Opened, At: t0, Round: 1, Incident: alert.Incident{ID: inc.ID, Level: inc.Level},
-		To: page.Contact{User: "zhang", FullName: "张伟", Channel: channel, Address: "z", Timezone: "Asia/Shanghai"},
-	}
-}
-
-func testClaim(t *testing.T, s Store) {
-	calm := sample("a")
-	calm.Level = alert.P3
-	inc, calm := add(t, s, sample("b")), add(t, s, calm)
-	p, less, mail := samplePage(inc, "1", "wecom"), samplePage(calm, "0", "wecom"), samplePage(inc, "2", "email")
-	update(t, s, func(tx *store.Tx) error {
-		next, err := tx.NextPage()
-		equal(t, time.Time{}, next)
-		other := p
-		other.To.User = "li"
-		return errors.Join(err, tx.Enqueue(t0, less, p, mail), tx.Enqueue(t0, other)) // the last is known
-	})
-	update(t, s, func(tx *store.Tx) error {
-		early, err := tx.DueChannels(t0.Add(-time.Millisecond))
-		equal(t, 0, len(early))
-		due, errDue := tx.DueChannels(t0)
-		equal(t, []string{"email", "wecom"}, due)
-		n, oldest, errCount := tx.CountPages()
-		equal(t, 3, n)
-		equal(t, t0, oldest)
-		first, errFirst := tx.Claim("wecom", t0, t0.Add(time.Minute), 1)
-		p.Attempt = 1
-		equal(t, []page.Page{p}, first)
-		second, errSecond := tx.Claim("wecom", t0, t0.Add(time.Minute), 5)
-		less.Attempt = 1
-		equal(t, []page.Page{less}, second)
-		third, errThird := tx.Claim("wecom", t0, t0.Add(time.Minute), 5)
-		equal(t, 0, len(third))
-		return errors.Join(err, errDue, errCount, errFirst, errSecond, errThird)
-	})
-	update(t, s, func(tx *store.Tx) error {
-		again, err := tx.Claim("wecom", t0.Add(time.Minute), t0.Add(2*time.Minute), 1) // its lease ran out
-		p.Attempt = 2
-		equal(t, []page.Page{p}, again)
-		return err
-	})
-}
-
-func testSettle(t *testing.T, s Store) {
-	inc := add(t, s, sample("a"))
-	update(t, s, func(tx *store.Tx) error {
-		over := samplePage(inc, "over", "email")
-		over.Kind = page.Resolved
-		return tx.Enqueue(t0, samplePage(inc, "sent", "wecom"), samplePage(inc, "dead", "sms"), samplePage(inc, "dropped", "phone"),
-			samplePage(inc, "later", "slack"), over)
-	})
-	update(t, s, func(tx *store.Tx) error {
-		return errors.Join(tx.MarkSent("sent", t0), tx.MarkDead("dead", t0, "no such user"), tx.MarkDropped("dropped", t0, "acknowledged"),
-			tx.Retry("later", t0.Add(time.Hour), "busy"), tx.MarkSent("over", t0),
-			tx.MarkSent("dead", t0), tx.Retry("sent", t0, "late")) // those two have ended
-	})
-	update(t, s, func(tx *store.Tx) error {
-		due, err := tx.DueChannels(t0.Add(time.Minute))
-		equal(t, 0, len(due))
-		next, errNext := tx.NextPage()
-		equal(t, t0.Add(time.Hour), next)
-		told, errTold := tx.Told(inc.ID)
-		equal(t, []page.Contact{samplePage(inc, "", "wecom").To}, told)
-		return errors.Join(err, errNext, errTold)
-	})
-}
-
-func testPutOff(t *testing.T, s Store) {
-	inc, later := add(t, s, sample("a")), t0.Add(time.Hour)
-	update(t, s, func(tx *store.Tx) error {
-		err := tx.Enqueue(t0, samplePage(inc, "k", "wecom"))
-		_, errClaim := tx.Claim("wecom", t0, t0.Add(2*time.Hour), 1)
-		return errors.Join(err, errClaim, tx.PutOff("k", later, "night"))
-	})
-	update(t, s, func(tx *store.Tx) error {
-		_, oldest, err := tx.CountPages()
-		equal(t, later, oldest)
-		early, errEarly := tx.Claim("wecom", later.Add(-time.Millisecond), later, 1)
-		equal(t, 0, len(early))
-		due, errDue := tx.Claim("wecom", later, later, 1)
-		equal(t, 1, len(due))
-		return errors.Join(err, errEarly, errDue, tx.MarkSent("k", later), tx.PutOff("k", later, "late")) // it has ended
-	})
-	update(t, s, func(tx *store.Tx) error {
-		queued, _, err := tx.CountPages()
-		equal(t, 0, queued)
-		return err
-	})
-}
-
-func testReached(t *testing.T, s Store) {
-	calm := sample("a")
-	calm.Level = alert.P2
-	inc, other := add(t, s, calm), add(t, s, sample("b"))
-	over := samplePage(inc, "over", "wecom")
-	over.Kind, over.Incident.Level = page.Resolved, alert.P1
-	want := func(want bool, incident int64, level alert.Level) {
-		t.Helper()
-		update(t, s, func(tx *store.Tx) error {
-			got, err := tx.Reached(incident, level)
-			equal(t, want, got)
-			return err
-		})
-	}
-	update(t, s, func(tx *store.Tx) error {
-		return errors.Join(tx.Enqueue(t0, samplePage(inc, "sent", "wecom"), over), tx.MarkSent("over", t0))
-	})
-	want(false, inc.ID, alert.P2) // the one is not sent, the other tells of the end
-	update(t, s, func(tx *store.Tx) error { return tx.MarkSent("sent", t0) })
-	want(false, inc.ID, alert.P1)
-	want(true, inc.ID, alert.P2)
-	want(true, inc.ID, alert.P3)
-	want(false, other.ID, alert.P3)
-}
-
-func testSupersede(t *testing.T, s Store) {
-	inc, other := add(t, s, sample("a")), add(t, s, sample("b"))
-	update(t, s, func(tx *store.Tx) error {
-		err := tx.Enqueue(t0, samplePage(inc, "claimed", "wecom"))
-		_, errClaim := tx.Claim("wecom", t0, t0.Add(time.Minute), 1)
-		return errors.Join(err, errClaim, tx.Enqueue(t0, samplePage(inc, "waits", "email"), samplePage(other, "other", "sms")),
-			tx.Supersede(inc.ID, t0, "later"))
-	})
-	update(t, s, func(tx *store.Tx) error {
-		due, err := tx.DueChannels(t0.Add(time.Hour))
-		equal(t, []string{"sms", "wecom"}, due)
-		return err
 	})
 }
 
