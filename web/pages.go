@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"net/http"
 	"time"
+
+	"github.com/midwatch-slo/midwatch/alert"
 )
 
 //go:embed templates
@@ -24,9 +26,10 @@ const (
 
 func parsePages(as assets) (*template.Template, error) {
 	t := template.New("").Option("missingkey=error").Funcs(template.FuncMap{
-		"asset": as.url,
-		"cut":   func(s string) string { return cut(s, maxText) },
-		"short": func(s string) string { return cut(s, 120) },
+		"asset":  as.url,
+		"levels": func() []string { return []string{alert.P1.String(), alert.P2.String(), alert.P3.String()} },
+		"cut":    func(s string) string { return cut(s, maxText) },
+		"short":  func(s string) string { return cut(s, 120) },
 	})
 	t, err := t.ParseFS(pageFiles, "templates/*.html")
 	if err != nil {

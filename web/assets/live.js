@@ -29,7 +29,9 @@
   // busy tells whether a refresh would take something out of the reader's hands.
   function busy() {
     if (document.hidden || !getSelection().isCollapsed) return true;
-    return [...document.querySelectorAll("input:not([type=hidden])")].some((i) => i === document.activeElement || i.value !== i.defaultValue);
+    if (document.querySelector("#live form details[open]")) return true;
+    const fields = document.querySelectorAll("input:not([type=hidden]), textarea, select");
+    return [...fields].some((i) => i === document.activeElement || ("defaultValue" in i && i.value !== i.defaultValue));
   }
 
   async function refresh() {
