@@ -213,10 +213,10 @@ func (n *Notifier) controls(b *builder, p page.Page, m page.Message) {
 		}
 		b.flush()
 	}
-	if m.Do != "" {
-		b.last(slack.NewContextBlock("", plainText(m.Do)))
-	}
 	if !n.interactive() {
+		if m.Do != "" {
+			b.last(slack.NewContextBlock("", plainText(m.Do)))
+		}
 		return
 	}
 	var elements []slack.BlockElement
