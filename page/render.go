@@ -20,12 +20,12 @@ import (
 
 // Bounds of one template's execution. What goes beyond them fails.
 const (
-	maxSteps    = 20_000                 // turns of loops, and templates entered
-	maxTime     = 250 * time.Millisecond // looked at with each step
-	maxRendered = 256 << 10              // bytes written
-	maxValue    = 64 << 10               // bytes of a text that a function returns
-	maxLead     = 200                    // characters
-	maxLine     = 2000                   // characters
+	maxSteps    = 20_000      // turns of loops, and templates entered
+	maxTime     = time.Second // looked at with each step
+	maxRendered = 256 << 10   // bytes written
+	maxValue    = 64 << 10    // bytes of a text that a function returns
+	maxLead     = 200         // characters
+	maxLine     = 2000        // characters
 )
 
 // Data is what a template is executed with: the built-in message, and what it

@@ -2,6 +2,7 @@ package email
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -23,18 +24,18 @@ func mailboxes(s *inbox.Server) (all []string) {
 }
 
 // TestOneBadMailboxStopsNobody: one does not exist, one is no address, one
-// hangs; the others have the page, and a second try is for the one that hung.
+// says "later"; the others have the page, and a second try is for that one.
 func TestOneBadMailboxStopsNobody(t *testing.T) {
 	var log bytes.Buffer
 	r := newRig(t, func(theirs *inbox.Config, ours *Config) {
 		theirs.Recipients = []string{"ana@example.com", "bob@example.com", "li.wei@example.com"}
-		ours.Timeout, ours.Logger = 300*time.Millisecond, slog.New(slog.NewTextHandler(&log, nil))
+		ours.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
-	r.server.FailTo("bob@example.com", inbox.Hang)
+	r.server.FailTo("bob@example.com", inbox.Greylisted)
 	p := onePage("a")
 	p.To.Address = "ana@example.com, nobody@example.com, nothing, bob@example.com,li.wei@example.com"
 	if se := sendError(t, r.send(t.Context(), p)); !se.Temporary {
-		t.Errorf("bob is slow: %v", se)
+		t.Errorf("bob is to come later: %v", se)
 	}
 	if got, want := mailboxes(r.server), []string{"ana@example.com", "li.wei@example.com"}; !slices.Equal(got, want) {
 		t.Errorf("at once: %v, want %v", got, want)
@@ -48,6 +49,29 @@ func TestOneBadMailboxStopsNobody(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "sent=3 refused=2") {
 		t.Errorf("logged %s", log.String())
+	}
+}
+
+// TestSlowMailboxDelaysNobody: the others have the page while one hangs.
+func TestSlowMailboxDelaysNobody(t *testing.T) {
+	r := newRig(t, func(theirs *inbox.Config, _ *Config) { theirs.Recipients = nil })
+	r.server.FailTo("bob@example.com", inbox.Hang)
+	p := onePage("a")
+	p.To.Address = "bob@example.com,ana@example.com,li.wei@example.com"
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- r.send(ctx, p) }()
+	for len(r.server.Messages()) < 2 {
+		select {
+		case err := <-done:
+			t.Fatalf("it ended with %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	cancel()
+	if se := sendError(t, <-done); !se.Temporary {
+		t.Errorf("got %v", se)
 	}
 }
 
