@@ -129,9 +129,12 @@ func (r restoration) run(ctx context.Context, backup io.Reader) error {
 	}
 	err = r.within(ctx, func(t *Tx) error { return t.load(backup) })
 	if _, up := p.Up(ctx); up != nil {
-		err = errors.Join(err, fmt.Errorf("migrate: %w", up))
+		return errors.Join(err, fmt.Errorf("migrate: %w", up))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.within(ctx, (*Tx).settleIn)
 }
 
 // downgrade takes the schema, of an empty database, back to that of the
@@ -199,14 +202,15 @@ func (t *Tx) load(backup io.Reader) error {
 	if err == nil {
 		err = l.flush()
 	}
-	if err == nil {
-		err = t.exec(freeing + "leased_until > 0")
-	}
-	if err != nil || t.dialect == sqlite {
-		return err
-	}
-	for _, of := range tables() { // numbers go on where they were
-		if of.serial() {
+	return err
+}
+
+// settleIn makes what was loaded ready to be worked with: nobody has claimed
+// anything, and numbers go on where they were, which SQLite sees to by itself.
+func (t *Tx) settleIn() error {
+	err := t.exec(freeing + "leased_until > 0")
+	for _, of := range tables() {
+		if of.serial() && t.dialect == postgres {
 			err = errors.Join(err, t.exec("SELECT setval(pg_get_serial_sequence('"+of.name+"', 'id'), MAX(id)) FROM "+of.name))
 		}
 	}
