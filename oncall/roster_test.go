@@ -247,4 +247,30 @@ func TestDocumentedExampleLoads(t *testing.T) {
 	if s.User != "ana" || !s.Override || len(r.Contacts(s.From, map[string]string{"service": "payment-service"})) == 0 {
 		t.Errorf("got %+v", s)
 	}
+	for _, f := range r.Lint(s.From, Horizon, "wecom", "phone", "email", "wecom_robot") {
+		if f.Severity == Error {
+			t.Errorf("the example has an error: %s", f.Problem)
+		}
+	}
+	if !r.knowsYear("cn", 2025) || !r.knowsYear("cn", 2026) {
+		t.Error("the example's year is not added to the calendar")
+	}
+}
+
+func TestLintByChannels(t *testing.T) {
+	var got []string
+	for _, f := range fullRoster(t).Lint(utc(t, "2026-11-21T00:00:00Z"), Horizon, "wecom", "phone") {
+		if strings.Contains(f.Message, "reachable") {
+			got = append(got, string(f.Severity)+" "+f.Message)
+		}
+	}
+	want := []string{
+		"error 李伟 has no reachable contact at P3", // whose rule is email alone
+		"error ana has no reachable contact at P1",
+		"error ana has no reachable contact at P2",
+		"error ana has no reachable contact at P3",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }
