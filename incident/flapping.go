@@ -108,9 +108,7 @@ func (in *intake) resume(c *caseFile) error {
 			return err
 		}
 	}
-	if c.Muted != "" && c.Status == alert.Open && !c.SnoozedUntil.After(in.at) {
-		c.NextPageAt = in.at // what joined may not be muted
-	}
+	c.wake(in.at) // what joined may not be muted
 	return nil
 }
 

@@ -171,9 +171,9 @@ func addInhibitors(tx Tx, rules []inhibition, alerts ...*alert.Alert) error {
 	return nil
 }
 
-// loosen forgets what alerts inhibited that fire no more: whoever they kept
-// from paging is paged at once if that still burns.
-func (e *Engine) loosen(tx Tx, over []*alert.Alert, at time.Time) error {
+// loosen forgets what alerts inhibited that fire no more, and has those whom
+// they may have muted looked at again. It tells whether there were any.
+func (e *Engine) loosen(tx Tx, over []*alert.Alert, at time.Time) (woke bool, err error) {
 	rules := e.quiet.inhibitions()
 	var ids []int64
 	for _, a := range over {
@@ -182,18 +182,18 @@ func (e *Engine) loosen(tx Tx, over []*alert.Alert, at time.Time) error {
 		}
 	}
 	if len(ids) == 0 {
-		return nil
+		return false, nil
 	}
 	if err := tx.DropInhibitors(ids); err != nil {
-		return err
+		return false, err
 	}
-	_, err := tx.WakeMuted(at)
-	return err
+	_, err = tx.WakeMuted(at)
+	return true, err
 }
 
 // afterExpiry does what follows from alerts of an incident that expired.
 func (e *Engine) afterExpiry(tx Tx, id int64, expired []*alert.Alert, at time.Time) error {
-	if err := e.loosen(tx, expired, at); err != nil {
+	if _, err := e.loosen(tx, expired, at); err != nil {
 		return err
 	}
 	found, err := tx.IncidentsByID([]int64{id})

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/midwatch-slo/midwatch/alert"
-	"github.com/midwatch-slo/midwatch/page"
 )
 
 // Receive takes alerts in and returns once all that they cause is on disk:
@@ -77,19 +76,6 @@ type intake struct {
 	alive  map[time.Time][]int64 // alerts that only live on, by when they end now
 }
 
-// caseFile is an incident with what the batch does to it.
-type caseFile struct {
-	alert.Incident
-	opened   bool
-	reopened bool
-	touched  bool
-	raised   alert.Level // the level that it must rise to; 0 when it need not
-	added    []*alert.Alert
-	changed  map[int64]*alert.Alert
-	refired  []*alert.Alert
-	settled  []*alert.Alert
-}
-
 func (in *intake) run(alerts []alert.Alert) error {
 	if err := in.load(alerts); err != nil {
 		return err
@@ -128,12 +114,21 @@ func (in *intake) saveAll() error {
 	if err := in.tx.SaveAlerts(changed); err != nil {
 		return err
 	}
+	if err := in.inhibit(touched); err != nil {
+		return err
+	}
+	touched = slices.DeleteFunc(touched, func(c *caseFile) bool {
+		return c.Status == alert.Closed // somebody resolved it by hand
+	})
+	if err := in.tell(touched); err != nil {
+		return err
+	}
 	for _, c := range touched {
 		if err := in.save(c); err != nil {
 			return fmt.Errorf("save incident %q: %w", c.Key, err)
 		}
 	}
-	return nil
+	return in.refresh(touched)
 }
 
 // news tells whether the batch did more than keep alerts alive.
@@ -244,7 +239,7 @@ func (in *intake) loadLatest(fingerprints []model.Fingerprint) error {
 }
 
 func (in *intake) file(inc alert.Incident) *caseFile {
-	c := &caseFile{Incident: inc, changed: map[int64]*alert.Alert{}}
+	c := &caseFile{Incident: inc, before: inc, changed: map[int64]*alert.Alert{}}
 	in.cases[inc.ID] = c
 	if inc.Status != alert.Closed {
 		in.open[inc.Key] = c
@@ -299,19 +294,6 @@ func (in *intake) keepAlive(known *alert.Alert, a alert.Alert) {
 	}
 }
 
-// change makes known what a says.
-func (c *caseFile) change(known *alert.Alert, a alert.Alert) {
-	if a.State == alert.Resolved {
-		a.StartsAt, a.Annotations = known.StartsAt, known.Annotations
-	}
-	a.ID, a.IncidentID, a.Labels = known.ID, known.IncidentID, known.Labels
-	*known = a
-	if known.ID != 0 {
-		c.changed[known.ID] = known
-	}
-	c.touched = true
-}
-
 // begin adds an alert to the unresolved incident of its key, which it opens
 // when there is none. latest is the alert of its labels in an incident that is
 // resolved, nil for none.
@@ -361,148 +343,4 @@ func (in *intake) remember(a *alert.Alert) {
 		}
 	}
 	in.latest[a.Fingerprint()] = append(same, a)
-}
-
-func (c *caseFile) add(a *alert.Alert) {
-	c.added = append(c.added, a)
-	c.touched = true
-	c.rise(*a)
-}
-
-// rise makes the incident as urgent and as old as an alert that fires.
-func (c *caseFile) rise(a alert.Alert) {
-	if a.StartsAt.Before(c.Since) {
-		c.Since = a.StartsAt
-	}
-	switch level := a.Level(); {
-	case (c.opened || c.reopened) && level.Outranks(c.Level):
-		c.Level, c.Title = level, titleOf(a)
-	case level.Outranks(c.Level) && (c.raised == 0 || level.Outranks(c.raised)):
-		c.raised = level
-	}
-}
-
-// save keeps the incident with all that the batch did to it, and pages whom
-// that concerns.
-func (in *intake) save(c *caseFile) error {
-	if err := in.inhibit(c); err != nil {
-		return err
-	}
-	if c.Status == alert.Closed { // an alert of an incident that somebody resolved by hand
-		return nil
-	}
-	if err := in.tx.AddEvents(c.ID, c.events(in.at)...); err != nil {
-		return err
-	}
-	if err := in.resume(c); err != nil {
-		return err
-	}
-	if err := in.page(c); err != nil {
-		return err
-	}
-	if err := in.recount(c); err != nil {
-		return err
-	}
-	return in.tx.SaveIncident(c.Incident)
-}
-
-// inhibit keeps which alerts of the incident inhibit others.
-func (in *intake) inhibit(c *caseFile) error {
-	rules := in.engine.quiet.inhibitions()
-	if err := addInhibitors(in.tx, rules, c.added...); err != nil {
-		return err
-	}
-	if err := addInhibitors(in.tx, rules, c.refired...); err != nil {
-		return err
-	}
-	return in.engine.loosen(in.tx, slices.DeleteFunc(slices.Clone(c.settled), firing), in.at)
-}
-
-// firing tells of an alert that fires again in the same batch.
-func firing(a *alert.Alert) bool { return a.State == alert.Firing }
-
-// events tells what alerts did, one line for all that did the same.
-func (c *caseFile) events(at time.Time) []alert.Event {
-	var events []alert.Event
-	add := func(kind alert.EventKind, verb string, alerts []*alert.Alert) {
-		if len(alerts) > 0 {
-			events = append(events, alert.Event{At: at, Kind: kind, Text: describe(verb, alerts)})
-		}
-	}
-	if c.opened {
-		events = append(events, alert.Event{At: at, Kind: alert.EventOpened, Text: fmt.Sprintf("opened as %s: %s", c.Level, c.Title)})
-	}
-	add(alert.EventAlert, "fires", c.added)
-	add(alert.EventAlert, "fires again", c.refired)
-	add(alert.EventAlert, "resolved", c.settled)
-	return events
-}
-
-// page tells of an incident that opened, opened again or rose. What else
-// happened to it is shown in messages that were sent before.
-func (in *intake) page(c *caseFile) error {
-	kind := page.Opened
-	switch {
-	case c.opened:
-		c.foremost()
-		return in.engine.advance(in.tx, &c.Incident, kind, in.at)
-	case c.reopened:
-		kind = page.Reopened
-	case c.raised != 0:
-		if c.Round > 0 {
-			kind = page.Raised
-		}
-		if err := in.tx.AddEvents(c.ID, raise(&c.Incident, c.raised, in.at)); err != nil {
-			return err
-		}
-	default:
-		return in.refresh(c)
-	}
-	full, err := get(in.tx, c.ID)
-	if err != nil {
-		return err
-	}
-	c.Alerts, c.AlertCount = full.Alerts, full.AlertCount
-	if err := in.engine.advance(in.tx, &c.Incident, kind, in.at); err != nil || !c.reopened {
-		return err
-	}
-	return in.engine.tellAgain(in.tx, c.Incident, in.at)
-}
-
-func (in *intake) refresh(c *caseFile) error {
-	if len(c.added)+len(c.refired)+len(c.settled) == 0 || c.Round == 0 {
-		return nil
-	}
-	return in.engine.refresh(in.tx, c.Incident, in.at)
-}
-
-// foremost shows a new incident its alerts.
-func (c *caseFile) foremost() {
-	const shown = 1000
-	if len(c.added) > shown {
-		c.AlertCount = len(c.added)
-	}
-	for _, a := range c.added[:min(shown, len(c.added))] {
-		c.Alerts = append(c.Alerts, *a)
-	}
-}
-
-// recount sees whether all alerts of the incident are resolved, and whether
-// any is expired.
-func (in *intake) recount(c *caseFile) error {
-	if len(c.refired)+len(c.settled) == 0 {
-		return nil
-	}
-	counts, err := in.tx.CountAlerts(c.ID)
-	if err != nil {
-		return err
-	}
-	c.Stale = counts[alert.Expired] > 0
-	if counts[alert.Firing]+counts[alert.Expired] > 0 {
-		return nil
-	}
-	if held, err := in.hold(c); err != nil || held {
-		return err
-	}
-	return in.engine.closeIncident(in.tx, &c.Incident, "", in.at)
 }

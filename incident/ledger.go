@@ -106,6 +106,13 @@ type Muting interface {
 	Beat(cluster string, at time.Time) error
 	Beats() (map[string]time.Time, error)
 
+	// AddStories adds one event to the story of an incident for each pair of the
+	// two lists; SettleAll is Settle for many incidents; Messaged returns those
+	// of the incidents of which a page was sent.
+	AddStories(incidents []int64, events []alert.Event) error
+	SettleAll(incidents []int64, settles time.Time) error
+	Messaged(incidents []int64) ([]int64, error)
+
 	// Mark returns a single value by its name, "" when there is none.
 	Mark(name string) (string, error)
 	SetMark(name, value string) error

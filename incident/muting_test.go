@@ -176,8 +176,11 @@ func TestHowSilencesChange(t *testing.T) {
 			actor string
 			want  error
 		}{
-			{silence.Silence{}, "li", incident.ErrSilence}, {large, "li", incident.ErrSilence}, {past, "li", incident.ErrSilence},
-			{unknown, "li", incident.ErrNotFound}, {whole, "", incident.ErrActor},
+			{silence.Silence{}, "li", incident.ErrSilence},
+			{large, "li", incident.ErrSilence},
+			{past, "li", incident.ErrSilence},
+			{unknown, "li", incident.ErrNotFound},
+			{whole, "", incident.ErrActor},
 		} {
 			if _, err := e.SaveSilence(ctx, c.s, c.actor); !errors.Is(err, c.want) {
 				t.Errorf("%v: %v, want %v", c.s.Matchers, err, c.want)

@@ -298,7 +298,7 @@ func (e *Engine) hushAll(tx Tx, ids []int64, at time.Time) error {
 		if !ok || inc.Status != alert.Open || inc.Muted != "" {
 			continue
 		}
-		until, err := e.mute(tx, &inc, at)
+		until, err := e.muteAndTell(tx, &inc, at)
 		if err != nil {
 			return err
 		}
@@ -306,7 +306,7 @@ func (e *Engine) hushAll(tx Tx, ids []int64, at time.Time) error {
 			continue
 		}
 		inc.NextPageAt = until
-		if err := dropMuted(tx, inc, at); err != nil {
+		if err := tx.Supersede(inc.ID, at, "muted before it was sent"); err != nil {
 			return err
 		}
 		if err := tx.SaveIncident(inc); err != nil {
@@ -314,15 +314,6 @@ func (e *Engine) hushAll(tx Tx, ids []int64, at time.Time) error {
 		}
 	}
 	return nil
-}
-
-// dropMuted drops the pages of an incident that is muted from now on, and says
-// so in its story.
-func dropMuted(tx Tx, inc alert.Incident, at time.Time) error {
-	if err := tx.Supersede(inc.ID, at, "muted before it was sent"); err != nil {
-		return err
-	}
-	return tx.AddEvents(inc.ID, alert.Event{At: at, Kind: alert.EventMuted, Text: "nobody is paged for it: " + inc.Muted})
 }
 
 // AlertStatus is an alert with what keeps it from paging.
