@@ -87,13 +87,17 @@ func (n *Notifier) read(w http.ResponseWriter, r *http.Request) (request, int, e
 // nothing. What it does not finish in time it says later, to who asked. The
 // error is that too much is under way.
 func (n *Notifier) serve(ctx context.Context, f front, q request) (map[string]any, error) {
-	if (len(q.acts) == 0 && q.command == nil) || !n.requests.first(q) {
+	if len(q.acts) == 0 && q.command == nil {
 		return nil, nil
 	}
 	select {
 	case n.requests.slots <- struct{}{}:
 	default:
 		return nil, errors.New("too many requests at once")
+	}
+	if !n.requests.first(q) {
+		<-n.requests.slots
+		return nil, nil
 	}
 	done, late := make(chan string), make(chan struct{})
 	go func() {

@@ -198,6 +198,11 @@ func TestTooMuchAtOnceIsRefused(t *testing.T) {
 	for range maxWork {
 		<-r.requests.slots
 	}
+	close(d.hold)
+	// What was refused can be sent again.
+	if res := post(t, r, door, form("ack:12", "1"), r.clock.now()); res != http.StatusOK || d.all() != "chat: ack 12 by li.wei" {
+		t.Errorf("status %d, did %q", res, d.all())
+	}
 }
 
 func TestCommands(t *testing.T) {
