@@ -55,11 +55,20 @@ func (c composer) bundle(w words) Message {
 	}
 	m.Lead = c.lead(w)
 	if len(entries) > 0 {
-		first := c.of(entries[0])
-		count := fmt.Sprintf(w.several, len(entries))
-		m.Lead = count + headline(first.level(w), first.subjectName(), first.symptom(w), leadWidth-columns(count))
+		m.Lead = c.of(entries[0]).first(len(entries), w)
 	}
 	return m
+}
+
+// first is the lead of a bundle of n incidents: that of its first one, and how
+// many there are besides.
+func (c composer) first(n int, w words) string {
+	more := ""
+	if n > 1 {
+		more = fmt.Sprintf(" +%d", n-1)
+	}
+	room := leadWidth - columns(more)
+	return fit(headline(c.level(w), c.subjectName(), c.symptom(w), room), room) + more
 }
 
 // levels counts the incidents of each level, such as "2 P1, 3 P3".

@@ -24,7 +24,7 @@ type words struct {
 	acknowledgeOnPage, acknowledge                                  string
 	incident, incidents, runbook, logs, sample, open                string
 	budgetLeft, overspent                                           string
-	several, levels, level, more, sinceShort                        string // of a bundle
+	levels, level, more, sinceShort                                 string // of a bundle
 	report                                                          string
 	colon, comma                                                    string
 	sources                                                         map[string]string
