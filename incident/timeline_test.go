@@ -37,6 +37,7 @@ type timeline struct {
 	rota    rota
 	config  incident.Config // what a test sets of it
 	fail    func(p page.Page, attempt int) error
+	edits   string // the channel whose messages can be changed
 	actions []action
 	wants   []want
 
@@ -166,11 +167,15 @@ func (s *timeline) Send(ctx context.Context, p page.Page) (string, error) {
 	defer s.mu.Unlock()
 	text := fmt.Sprintf("%s %s/%s #%d", p.Kind, p.To.User, p.To.Channel, p.Incident.ID)
 	s.sent = append(s.sent, sentPage{at, text, p})
-	return "", ctx.Err()
+	ref := ""
+	if s.Edits(p.To.Channel) {
+		ref = fmt.Sprintf("message %d", len(s.sent))
+	}
+	return ref, ctx.Err()
 }
 
-// Edits tells that no message can be changed.
-func (s *timeline) Edits(string) bool { return false }
+// Edits tells whether messages can be changed.
+func (s *timeline) Edits(channel string) bool { return channel == s.edits && s.edits != "" }
 
 // Run plays the timeline until a time and compares.
 func (s *timeline) Run(until At) {
