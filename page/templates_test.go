@@ -47,7 +47,7 @@ func TestExampleOfTheManual(t *testing.T) {
 		}
 		return text
 	}
-	templates, problems := load(t, block("gotemplate"))
+	templates, problems := load(t, block("gotemplate"), block("gotemplate-html"))
 	if problems != "" {
 		t.Fatal(problems)
 	}
@@ -57,6 +57,11 @@ func TestExampleOfTheManual(t *testing.T) {
 	}
 	if diff := cmp.Diff(block("text"), p.Text(0)); diff != "" {
 		t.Error(diff)
+	}
+	for _, want := range []string{"<h1>[P1] PAYMENT-SERVICE opened</h1>", `<img src="cid:` + p.ChartID() + `"`, "/explore?left=%7B%7D\">Logs</a>"} {
+		if !strings.Contains(p.Rendered.HTML, want) {
+			t.Errorf("%s is not in %s", want, p.Rendered.HTML)
+		}
 	}
 	if p.Subject() != "[P1] PAYMENT-SERVICE opened" {
 		t.Errorf("the subject is %q", p.Subject())

@@ -98,13 +98,17 @@ func Run(t *testing.T, open Open) {
 	t.Run("a message is brought up to date", func(t *testing.T) { run(t, open, edits) })
 }
 
-// run tries one part and looks for secrets in all that was logged.
+// run tries one part, and looks for secrets in all that was logged and
+// delivered.
 func run(t *testing.T, open Open, part func(*testing.T, Provider)) {
 	t.Helper()
 	log := &logged{}
 	p := open(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	part(t, p)
 	noSecret(t, p, log.String())
+	for _, d := range p.Delivered() {
+		noSecret(t, p, d.Text+d.Raw)
+	}
 }
 
 func noSecret(t *testing.T, p Provider, text string) {

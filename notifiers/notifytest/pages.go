@@ -91,6 +91,7 @@ func deliver(t *testing.T, p Provider, pg page.Page) (d Delivery, ref string) {
 	if len(ref) > most || !utf8.ValidString(ref) {
 		t.Errorf("a reference of %d bytes: %.200q", len(ref), ref)
 	}
+	noSecret(t, p, ref)
 	got := p.Delivered()[before:]
 	if want := p.messages(pg); len(got) != want {
 		t.Fatalf("%s: %d messages, want %d", pg.Key, len(got), want)
