@@ -1,6 +1,7 @@
 package page
 
 import (
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -47,7 +48,22 @@ func outage() Page {
 }
 
 func TestTextGolden(t *testing.T) {
-	cases := map[string]func(*Page){
+	cases := textCases()
+	maps.Copy(cases, kindCases())
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := outage()
+			change(&p)
+			golden.File(t, "testdata/"+name+".golden", p.Text(0)+"\n")
+			p.To.Language = "zh"
+			golden.File(t, "testdata/"+name+".zh.golden", p.Text(0)+"\n")
+		})
+	}
+}
+
+// textCases are what a page of one kind can say.
+func textCases() map[string]func(*Page) {
+	return map[string]func(*Page){
 		"opened": func(*Page) {},
 		"again":  func(p *Page) { p.Kind, p.At = Again, p.At.Add(5*time.Minute) },
 		"raised-acknowledged-stale": func(p *Page) {
@@ -78,6 +94,12 @@ func TestTextGolden(t *testing.T) {
 			p.SLO.Runbook = "https://runbooks.example.com/x\"onclick=y"
 			p.SLO.Standings[0].BurnRate, p.SLO.Standings[0].ErrorRatio = math.NaN(), math.Inf(1)
 		},
+	}
+}
+
+// kindCases are the other kinds of pages, and what is seldom.
+func kindCases() map[string]func(*Page) {
+	return map[string]func(*Page){
 		"escalated": func(p *Page) { p.Kind, p.At = Escalated, p.At.Add(5*time.Minute) },
 		"handed": func(p *Page) {
 			p.Kind, p.Incident.Status, p.Incident.AckedBy = Escalated, alert.Acknowledged, "ana"
@@ -107,15 +129,6 @@ func TestTextGolden(t *testing.T) {
 		},
 		"bundle": func(p *Page) { p.Kind, p.Link, p.Others = Bundle, "https://midwatch.example.com/incidents", storm(*p) },
 		"report": func(p *Page) { p.Kind, p.Body = Report, reportBody },
-	}
-	for name, change := range cases {
-		t.Run(name, func(t *testing.T) {
-			p := outage()
-			change(&p)
-			golden.File(t, "testdata/"+name+".golden", p.Text(0)+"\n")
-			p.To.Language = "zh"
-			golden.File(t, "testdata/"+name+".zh.golden", p.Text(0)+"\n")
-		})
 	}
 }
 

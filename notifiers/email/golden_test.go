@@ -1,6 +1,7 @@
 package email
 
 import (
+	"maps"
 	"math"
 	"net/mail"
 	"strings"
@@ -46,7 +47,29 @@ func outage() page.Page {
 
 // TestGoldenMails keeps how mails read, and each whole mail as it is sent.
 func TestGoldenMails(t *testing.T) {
-	cases := map[string]func(*page.Page){
+	n, err := New(Config{Smarthost: "mail.example.com:587", From: "Midwatch <midwatch@example.com>", Hello: "midwatch.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := mailCases()
+	maps.Copy(cases, kindCases())
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := outage()
+			change(&p)
+			html, err := render(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.File(t, "testdata/"+name+".html", html)
+			golden.File(t, "testdata/"+name+".txt", p.Text(maxText)+"\n")
+			golden.File(t, "testdata/"+name+".head", head(t, n, p))
+		})
+	}
+}
+
+func mailCases() map[string]func(*page.Page) {
+	return map[string]func(*page.Page){
 		"opened": func(*page.Page) {},
 		"raised": func(p *page.Page) {
 			p.Key, p.Kind, p.Incident.Status, p.Incident.AckedBy, p.Incident.Stale = "12/raised", page.Raised, alert.Acknowledged, "ana", true
@@ -65,6 +88,20 @@ func TestGoldenMails(t *testing.T) {
 			p.Incident.Service, p.Incident.Title, p.Incident.Level = "支付", "支付失败率升高", alert.P2
 			p.Evidence[0].Patterns[0].Template, p.Evidence[0].Patterns[0].Sample = "数据库连接池耗尽 <*>ms", "数据库连接池耗尽 3000ms"
 		},
+		"hostile": func(p *page.Page) {
+			p.Incident.Service = "pay\r\nBcc: thief@evil.example\r\n\r\n<script>alert(1)</script>" + strings.Repeat(" x", 300)
+			p.To.FullName = "Li\r\nX-Evil: 1\" <thief@evil.example>"
+			p.Incident.Key, p.Kind = "k\r\nX-Evil: 1", "opened\r\nX-Evil: 1"
+			p.SLO.Description = "</td></table><img src=x onerror=alert(1)>"
+			p.SLO.Standings[1].Cluster = "<b>hang\u202ezhou</b>"
+			p.Evidence[0].Patterns[0].Sample = "\x1b]0;t\x07<a href=\"http://evil.example\">tap</a>\x00\xff" + strings.Repeat("长", 3000)
+			p.Link, p.SLO.Runbook = "javascript:alert(1)", "https://x.example/\"onclick=alert(1)"
+		},
+	}
+}
+
+func kindCases() map[string]func(*page.Page) {
+	return map[string]func(*page.Page){
 		"zh": func(p *page.Page) {
 			p.Key, p.To.Language, p.AckLink, p.SLO.Period = "zh", "zh", "https://midwatch.example.com/ack/aGVsbG8", 30*24*time.Hour
 			p.SLO.Standings[0].BurnRate, p.Kind = 2, page.Escalated
@@ -83,32 +120,6 @@ func TestGoldenMails(t *testing.T) {
 			p.To.Language = "zh"
 			p.Body = "# 错误预算\nSLO\t目标\t剩余\npayment-service/payment-availability\t99.95%\t61%\nsearch/latency\t99%\t−30%\n\n# 事件\n7 起，其中 P1 3 起\n夜间 2 起\n- #12 P1 payment-service\n- #13 P2 search <b>\n"
 		},
-		"hostile": func(p *page.Page) {
-			p.Incident.Service = "pay\r\nBcc: thief@evil.example\r\n\r\n<script>alert(1)</script>" + strings.Repeat(" x", 300)
-			p.To.FullName = "Li\r\nX-Evil: 1\" <thief@evil.example>"
-			p.Incident.Key, p.Kind = "k\r\nX-Evil: 1", "opened\r\nX-Evil: 1"
-			p.SLO.Description = "</td></table><img src=x onerror=alert(1)>"
-			p.SLO.Standings[1].Cluster = "<b>hang\u202ezhou</b>"
-			p.Evidence[0].Patterns[0].Sample = "\x1b]0;t\x07<a href=\"http://evil.example\">tap</a>\x00\xff" + strings.Repeat("长", 3000)
-			p.Link, p.SLO.Runbook = "javascript:alert(1)", "https://x.example/\"onclick=alert(1)"
-		},
-	}
-	n, err := New(Config{Smarthost: "mail.example.com:587", From: "Midwatch <midwatch@example.com>", Hello: "midwatch.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, change := range cases {
-		t.Run(name, func(t *testing.T) {
-			p := outage()
-			change(&p)
-			html, err := render(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden.File(t, "testdata/"+name+".html", html)
-			golden.File(t, "testdata/"+name+".txt", p.Text(maxText)+"\n")
-			golden.File(t, "testdata/"+name+".head", head(t, n, p))
-		})
 	}
 }
 
