@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,14 +66,11 @@ type Config struct {
 // Check returns what is wrong with the configuration; the error joins all of
 // it. Secret files are not read.
 func (c Config) Check() error {
-	errs := c.Settings.Check(usualURL)
-	if c.AccessToken.Empty() && c.AccessTokenFile == "" {
-		errs = append(errs, errors.New("access_token: missing: give access_token or access_token_file"))
-	}
-	if c.Message != "" && c.Message != messageMarkdown && c.Message != messageText {
-		errs = append(errs, fmt.Errorf("message: %q is none of markdown, text", c.Message))
-	}
-	return errors.Join(errs...)
+	return errors.Join(slices.Concat(
+		c.Settings.Check(usualURL),
+		provider.Missing("access_token", c.AccessToken, c.AccessTokenFile),
+		provider.OneOf("message", c.Message, messageMarkdown, messageText),
+	)...)
 }
 
 func (c *Config) defaults() (err error) {

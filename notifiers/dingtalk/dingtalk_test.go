@@ -1,16 +1,13 @@
 package dingtalk
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +19,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/notifiers/notifytest"
 	"github.com/midwatch-slo/midwatch/notifiers/provider"
+	"github.com/midwatch-slo/midwatch/notifiers/robot/robottest"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -32,51 +30,25 @@ const (
 	robotSecret = "SEC240d7bb4c0bafc62-the-secret"
 )
 
-// clock goes on by a step at every look.
-type clock struct {
-	mu   sync.Mutex
-	at   time.Time
-	step time.Duration
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(c.step)
-	return c.at
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 type rig struct {
 	*Notifier
-	robot *standin.Server
-	clock *clock
-	web   *httptest.Server
+	robot    *standin.Server
+	clock    *robottest.Clock
+	web      *httptest.Server
+	settings provider.Settings
 }
 
 func newRig(t *testing.T, logger *slog.Logger, step time.Duration, message string) rig {
 	t.Helper()
-	c := &clock{at: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC), step: step}
-	robot := standin.New(standin.Config{AccessToken: robotToken, Secret: robotSecret, Now: c.now})
-	web := httptest.NewServer(robot)
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		web.Close()
-	})
-	n, err := New(Config{
-		Settings:    provider.Settings{APIURL: web.URL, Logger: logger, Transport: transport, Now: c.now},
-		AccessToken: secret.New(robotToken), Secret: secret.New(robotSecret), Message: message,
-	})
+	clock := robottest.NewClock(step)
+	robot := standin.New(standin.Config{AccessToken: robotToken, Secret: robotSecret, Now: clock.Now})
+	web, settings := robottest.Serve(t, robot, clock)
+	settings.Logger = logger
+	n, err := New(Config{Settings: settings, AccessToken: secret.New(robotToken), Secret: secret.New(robotSecret), Message: message})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rig{n, robot, c, web}
+	return rig{n, robot, clock, web, settings}
 }
 
 func TestContract(t *testing.T) {
@@ -109,29 +81,15 @@ func TestContract(t *testing.T) {
 }
 
 func replies(fail func(...faults.Fault)) []notifytest.Reply {
-	answer := func(f faults.Fault) func() { return func() { fail(f) } }
-	return []notifytest.Reply{
-		{Name: "busy", Answer: answer(standin.Busy), Temporary: true, Code: "errcode -1", After: 2 * time.Second},
-		{Name: "429", Answer: answer(faults.TooManyRequests), Temporary: true, Code: "429", After: 7 * time.Second},
-		{Name: "500", Answer: answer(faults.ServerError), Temporary: true, Code: "500"},
-		{Name: "not json", Answer: answer(faults.NotJSON), Temporary: true},
-		{Name: "unsafe", Answer: answer(standin.Unsafe), Code: "errcode 430101"},
-		{Name: "silenced", Answer: answer(standin.TooOften), Temporary: true, Code: "errcode 410100", After: 10 * time.Minute},
-	}
+	return append(
+		robottest.Replies(fail),
+		robottest.Reply(fail, standin.Busy, true, "errcode -1", 2*time.Second),
+		robottest.Reply(fail, standin.Unsafe, false, "errcode 430101", 0),
+		robottest.Reply(fail, standin.TooOften, true, "errcode 410100", 10*time.Minute),
+	)
 }
 
-func pageTo(address, key string) page.Page {
-	return notifytest.Provider{Channel: "dingtalk", Address: address}.Page(key, false)
-}
-
-func sendError(t *testing.T, err error) *page.SendError {
-	t.Helper()
-	var se *page.SendError
-	if !errors.As(err, &se) {
-		t.Fatalf("want a page.SendError, got %v", err)
-	}
-	return se
-}
+func pageTo(address, key string) page.Page { return robottest.Page("dingtalk", address, key) }
 
 // The signature was computed by "openssl dgst -sha256 -hmac".
 func TestSignature(t *testing.T) {
@@ -166,15 +124,15 @@ func TestPaceIsKeptBeforeTheRobotIsSilenced(t *testing.T) {
 		}
 	}
 	_, err := r.Send(t.Context(), pageTo("@group", "one too many"))
-	if se := sendError(t, err); !se.Temporary || se.RetryAfter != time.Minute {
+	if se := robottest.SendError(t, err); !se.Temporary || se.RetryAfter != time.Minute {
 		t.Errorf("got %+v", se)
 	}
-	r.clock.advance(time.Minute)
+	r.clock.Advance(time.Minute)
 	r.robot.Fail(standin.TooOften)
 	_, first := r.Send(t.Context(), pageTo("@group", "silenced"))
-	r.clock.advance(time.Minute)
+	r.clock.Advance(time.Minute)
 	_, second := r.Send(t.Context(), pageTo("@group", "not even tried"))
-	if sendError(t, first).Code != "errcode 410100" || sendError(t, second).Code != "" || sendError(t, second).RetryAfter != 9*time.Minute {
+	if robottest.SendError(t, first).Code != "errcode 410100" || robottest.SendError(t, second).Code != "" || robottest.SendError(t, second).RetryAfter != 9*time.Minute {
 		t.Errorf("got %v, %v", first, second)
 	}
 	if c := r.robot.Counts(); c.Limited != 0 || c.Sends != standin.PerMinute+1 {
@@ -188,13 +146,12 @@ func TestWrongSecretIsPermanent(t *testing.T) {
 		"errcode 310000": {AccessToken: secret.New(robotToken), Secret: secret.New("SEC-another")},
 		"errcode 400101": {AccessToken: secret.New("another")},
 	} {
-		c.Settings = provider.Settings{APIURL: r.web.URL, Now: r.clock.now}
-		c.Transport = &http.Transport{DisableKeepAlives: true}
+		c.Settings = r.settings
 		n, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = n.Send(t.Context(), pageTo("@group", "x")); sendError(t, err).Temporary || sendError(t, err).Code != name {
+		if _, err = n.Send(t.Context(), pageTo("@group", "x")); robottest.SendError(t, err).Temporary || robottest.SendError(t, err).Code != name {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,14 +65,11 @@ type Config struct {
 // Check returns what is wrong with the configuration; the error joins all of
 // it. Secret files are not read.
 func (c Config) Check() error {
-	errs := c.Settings.Check(usualURL)
-	if c.Token.Empty() && c.TokenFile == "" {
-		errs = append(errs, errors.New("token: missing: give token or token_file"))
-	}
-	if c.Message != "" && c.Message != messageCard && c.Message != messageText {
-		errs = append(errs, fmt.Errorf("message: %q is none of card, text", c.Message))
-	}
-	return errors.Join(errs...)
+	return errors.Join(slices.Concat(
+		c.Settings.Check(usualURL),
+		provider.Missing("token", c.Token, c.TokenFile),
+		provider.OneOf("message", c.Message, messageCard, messageText),
+	)...)
 }
 
 func (c *Config) defaults() (err error) {

@@ -1,16 +1,13 @@
 package feishu
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +20,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/notifiers/notifytest"
 	"github.com/midwatch-slo/midwatch/notifiers/provider"
+	"github.com/midwatch-slo/midwatch/notifiers/robot/robottest"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -33,51 +31,25 @@ const (
 	robotSecret = "nIMtb7r3N9pkXyXdtAbx6e"
 )
 
-// clock goes on by a step at every look.
-type clock struct {
-	mu   sync.Mutex
-	at   time.Time
-	step time.Duration
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(c.step)
-	return c.at
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 type rig struct {
 	*Notifier
-	robot *standin.Server
-	clock *clock
-	web   *httptest.Server
+	robot    *standin.Server
+	clock    *robottest.Clock
+	web      *httptest.Server
+	settings provider.Settings
 }
 
 func newRig(t *testing.T, logger *slog.Logger, step time.Duration, message string) rig {
 	t.Helper()
-	c := &clock{at: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC), step: step}
-	robot := standin.New(standin.Config{Token: robotToken, Secret: robotSecret, Now: c.now})
-	web := httptest.NewServer(robot)
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		web.Close()
-	})
-	n, err := New(Config{
-		Settings: provider.Settings{APIURL: web.URL, Logger: logger, Transport: transport, Now: c.now},
-		Token:    secret.New(robotToken), Secret: secret.New(robotSecret), Message: message,
-	})
+	clock := robottest.NewClock(step)
+	robot := standin.New(standin.Config{Token: robotToken, Secret: robotSecret, Now: clock.Now})
+	web, settings := robottest.Serve(t, robot, clock)
+	settings.Logger = logger
+	n, err := New(Config{Settings: settings, Token: secret.New(robotToken), Secret: secret.New(robotSecret), Message: message})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rig{n, robot, c, web}
+	return rig{n, robot, clock, web, settings}
 }
 
 // readable is a message as it is read.
@@ -119,30 +91,16 @@ func TestContract(t *testing.T) {
 }
 
 func replies(fail func(...faults.Fault)) []notifytest.Reply {
-	answer := func(f faults.Fault) func() { return func() { fail(f) } }
-	return []notifytest.Reply{
-		{Name: "11232", Answer: answer(standin.TooOften), Temporary: true, Code: "errcode 11232", After: 10 * time.Second},
-		{Name: "too many", Answer: answer(standin.TooMany), Temporary: true, Code: "429", After: 10 * time.Second},
-		{Name: "429", Answer: answer(faults.TooManyRequests), Temporary: true, Code: "429", After: 7 * time.Second},
-		{Name: "500", Answer: answer(faults.ServerError), Temporary: true, Code: "500"},
-		{Name: "not json", Answer: answer(faults.NotJSON), Temporary: true},
-		{Name: "bad request", Answer: answer(standin.BadRequest), Code: "errcode 9499"},
-		{Name: "address", Answer: answer(standin.Forbidden), Code: "errcode 19022"},
-	}
+	return append(
+		robottest.Replies(fail),
+		robottest.Reply(fail, standin.TooOften, true, "errcode 11232", 10*time.Second),
+		robottest.Reply(fail, standin.TooMany, true, "429", 10*time.Second),
+		robottest.Reply(fail, standin.BadRequest, false, "errcode 9499", 0),
+		robottest.Reply(fail, standin.Forbidden, false, "errcode 19022", 0),
+	)
 }
 
-func pageTo(address, key string) page.Page {
-	return notifytest.Provider{Channel: "feishu", Address: address}.Page(key, false)
-}
-
-func sendError(t *testing.T, err error) *page.SendError {
-	t.Helper()
-	var se *page.SendError
-	if !errors.As(err, &se) {
-		t.Fatalf("want a page.SendError, got %v", err)
-	}
-	return se
-}
+func pageTo(address, key string) page.Page { return robottest.Page("feishu", address, key) }
 
 // The signature was computed by Python's hmac.
 func TestSignature(t *testing.T) {
@@ -175,7 +133,7 @@ func TestCardsShowTheLevelAndCallMembers(t *testing.T) {
 			t.Errorf("%s: %+v", tt.color, m)
 		}
 	}
-	if _, err := r.Send(t.Context(), pageTo("mobile:13800001111", "x")); sendError(t, err).Temporary {
+	if _, err := r.Send(t.Context(), pageTo("mobile:13800001111", "x")); robottest.SendError(t, err).Temporary {
 		t.Errorf("a mobile number: %v", err)
 	}
 }
@@ -184,21 +142,21 @@ func TestPaceIsKept(t *testing.T) {
 	r := newRig(t, nil, 0, "")
 	for i := range standin.PerMinute {
 		if i%standin.PerSecond == 0 {
-			r.clock.advance(time.Second)
+			r.clock.Advance(time.Second)
 		}
 		if _, err := r.Send(t.Context(), pageTo("@group", fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	_, err := r.Send(t.Context(), pageTo("@group", "one too many"))
-	if se := sendError(t, err); !se.Temporary || se.RetryAfter != 41*time.Second {
+	if se := robottest.SendError(t, err); !se.Temporary || se.RetryAfter != 41*time.Second {
 		t.Errorf("got %+v", se)
 	}
-	r.clock.advance(time.Minute)
+	r.clock.Advance(time.Minute)
 	for i := range standin.PerSecond + 1 {
 		_, err = r.Send(t.Context(), pageTo("@group", fmt.Sprint("burst ", i)))
 	}
-	if se := sendError(t, err); se.RetryAfter != time.Second {
+	if se := robottest.SendError(t, err); se.RetryAfter != time.Second {
 		t.Errorf("got %+v", se)
 	}
 	if c := r.robot.Counts(); c.Limited != 0 {
@@ -212,12 +170,12 @@ func TestWrongSecretIsPermanent(t *testing.T) {
 		"errcode 19021": {Token: secret.New(robotToken), Secret: secret.New("another")},
 		"errcode 19001": {Token: secret.New("another/../x")},
 	} {
-		c.Settings = provider.Settings{APIURL: r.web.URL, Now: r.clock.now, Transport: &http.Transport{DisableKeepAlives: true}}
+		c.Settings = r.settings
 		n, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = n.Send(t.Context(), pageTo("@group", "x")); sendError(t, err).Temporary || sendError(t, err).Code != name {
+		if _, err = n.Send(t.Context(), pageTo("@group", "x")); robottest.SendError(t, err).Temporary || robottest.SendError(t, err).Code != name {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

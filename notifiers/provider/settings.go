@@ -6,8 +6,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/midwatch-slo/midwatch/internal/secret"
 )
 
 // Settings are what the configuration of every provider has.
@@ -55,4 +58,21 @@ func (s *Settings) Default(name, usual string) {
 	if s.Transport == nil {
 		s.Transport = Transport()
 	}
+}
+
+// Missing returns an error when there is neither a secret nor a file of it.
+func Missing(field string, s secret.Secret, file string) []error {
+	if !s.Empty() || file != "" {
+		return nil
+	}
+	return []error{fmt.Errorf("%s: missing: give %[2]s or %[2]s_file", field, field[strings.LastIndex(field, ".")+1:])}
+}
+
+// OneOf returns an error when a value is not "" and none of those that there
+// are.
+func OneOf(field, value string, of ...string) []error {
+	if value == "" || slices.Contains(of, value) {
+		return nil
+	}
+	return []error{fmt.Errorf("%s: %q is none of %s", field, value, strings.Join(of, ", "))}
 }

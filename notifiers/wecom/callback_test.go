@@ -189,7 +189,7 @@ func TestAClickAcknowledgesAndIsShown(t *testing.T) {
 	if got := o.last().Card; got.Desc != "Escalated by li.wei at 03:00:00" || len(got.Buttons) != 2 {
 		t.Errorf("the card after escalating: %+v", got)
 	}
-	o.clock.advance(time.Minute)
+	o.clock.Advance(time.Minute)
 	o.press(t, o.last(), "Acknowledge")
 	o.settle()
 	if got := o.last(); got.Card.Desc != "Acknowledged by li.wei at 03:01:00" || !slices.Equal(texts(got), []string{"Escalate"}) {
@@ -206,7 +206,7 @@ func TestAClickAcknowledgesAndIsShown(t *testing.T) {
 func TestAClickAfterARestartIsShownInPlaceOfTheButtons(t *testing.T) {
 	o := newOffice(t)
 	card, _ := o.page(t, func(p *page.Page) { p.To.Language, p.To.Address = "zh", "Ana" })
-	o.cards = newCards()
+	o.cards = newRecent[shownCard](1)
 	o.press(t, card, "认领")
 	o.settle()
 	if got := o.last().Card; got.Replaced != "ana 已于 03:00:00 认领" || len(got.Buttons) != 0 {
@@ -408,23 +408,5 @@ func TestCallbackConfiguration(t *testing.T) {
 	n.Handler(&desk{}, nil).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
 	if w.Code != http.StatusNotFound {
 		t.Errorf("without a callback: status %d", w.Code)
-	}
-}
-
-func TestWhatIsRememberedIsBounded(t *testing.T) {
-	c, s := newCards(), newSeen()
-	now := time.Unix(0, 0)
-	for i := range maxSeen + 10 {
-		c.put(fmt.Sprint(i), shownCard{})
-		c.spend(fmt.Sprint(i))
-		if !s.first(fmt.Sprint(i), now) {
-			t.Fatalf("%d is known", i)
-		}
-	}
-	if len(c.shown) != maxCards || len(c.order) != maxCards || len(c.used) != maxSpent || len(s.at) != maxSeen || len(s.order) != maxSeen {
-		t.Errorf("%d cards, %d codes, %d callbacks", len(c.shown), len(c.used), len(s.at))
-	}
-	if s.first("x", now.Add(seenTime+1)); len(s.at) != 1 {
-		t.Errorf("%d callbacks that are stale", len(s.at)-1)
 	}
 }

@@ -3,7 +3,6 @@ package wecom
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,13 +12,15 @@ import (
 
 	"github.com/midwatch-slo/midwatch/internal/secret"
 	standin "github.com/midwatch-slo/midwatch/internal/standin/wecom"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 )
 
 // quiet is a handler for fuzzing, and who signs for it.
 func quiet(f *testing.F) (*callback, *standin.Server) {
 	now := func() time.Time { return time.Unix(1409659813, 0) }
 	n, err := New(Config{
-		CorpID: exampleCorp, AgentID: 218, Secret: secret.New("x"), Now: now, Logger: slog.New(slog.DiscardHandler), APIURL: "http://127.0.0.1:1",
+		Settings: provider.Settings{Now: now, APIURL: "http://127.0.0.1:1"},
+		CorpID:   exampleCorp, AgentID: 218, Secret: secret.New("x"),
 		Callback: &Callback{Token: secret.New(exampleToken), AESKey: secret.New(callbackKey)},
 	})
 	if err != nil {

@@ -35,14 +35,11 @@ type RobotConfig struct {
 // Check returns what is wrong with the configuration; the error joins all of
 // it. Secret files are not read.
 func (c RobotConfig) Check() error {
-	errs := c.Settings.Check(usualURL)
-	if c.Key.Empty() && c.KeyFile == "" {
-		errs = append(errs, errors.New("key: missing: give key or key_file"))
-	}
-	if c.Message != "" && c.Message != messageMarkdown && c.Message != messageText {
-		errs = append(errs, fmt.Errorf("message: %q is none of markdown, text", c.Message))
-	}
-	return errors.Join(errs...)
+	return errors.Join(slices.Concat(
+		c.Settings.Check(usualURL),
+		provider.Missing("key", c.Key, c.KeyFile),
+		provider.OneOf("message", c.Message, messageMarkdown, messageText),
+	)...)
 }
 
 // Robot sends pages to the group of one robot. An address is whom to mention:

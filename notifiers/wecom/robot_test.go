@@ -12,6 +12,7 @@ import (
 	standin "github.com/midwatch-slo/midwatch/internal/standin/wecom"
 	"github.com/midwatch-slo/midwatch/notifiers/notifytest"
 	"github.com/midwatch-slo/midwatch/notifiers/provider"
+	"github.com/midwatch-slo/midwatch/notifiers/robot/robottest"
 )
 
 const robotKey = "693a91f6-robot-key"
@@ -19,7 +20,7 @@ const robotKey = "693a91f6-robot-key"
 func newRobot(t *testing.T, r rig, logger *slog.Logger, message string) *Robot {
 	t.Helper()
 	n, err := NewRobot(RobotConfig{
-		Settings: provider.Settings{APIURL: r.web.URL, Logger: logger, Transport: r.config.Transport, Now: r.clock.now},
+		Settings: provider.Settings{APIURL: r.config.APIURL, Logger: logger, Transport: r.config.Transport, Now: r.clock.Now},
 		Key:      secret.New(robotKey), Message: message,
 	})
 	if err != nil {
@@ -72,7 +73,7 @@ func TestRobotMentions(t *testing.T) {
 			t.Errorf("%s: %s to %s mentions %q", tt.address, m.Type, m.To, m.Mentioned)
 		}
 	}
-	if _, err := n.Send(t.Context(), pageTo("not a member", "x")); sendError(t, err).Temporary {
+	if _, err := n.Send(t.Context(), pageTo("not a member", "x")); robottest.SendError(t, err).Temporary {
 		t.Errorf("got %v", err)
 	}
 }
@@ -81,13 +82,13 @@ func TestRobotKeepsItsPace(t *testing.T) {
 	r := newRig(t, nil)
 	n := newRobot(t, r, nil, "")
 	for i := range standin.RobotPerMinute {
-		r.clock.advance(time.Second)
+		r.clock.Advance(time.Second)
 		if _, err := n.Send(t.Context(), pageTo("@group", fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	_, err := n.Send(t.Context(), pageTo("@group", "one too many"))
-	if se := sendError(t, err); !se.Temporary || se.RetryAfter != 41*time.Second {
+	if se := robottest.SendError(t, err); !se.Temporary || se.RetryAfter != 41*time.Second {
 		t.Errorf("got %+v", se)
 	}
 	next := newRobot(t, r, nil, "")
@@ -95,11 +96,11 @@ func TestRobotKeepsItsPace(t *testing.T) {
 	if _, err := next.Send(t.Context(), pageTo("@group", "after a reload")); err == nil {
 		t.Error("a reload begins to count anew")
 	}
-	r.clock.advance(41 * time.Second)
+	r.clock.Advance(41 * time.Second)
 	r.provider.Fail(standin.TooOften)
 	_, first := n.Send(t.Context(), pageTo("@group", "refused"))
 	_, second := n.Send(t.Context(), pageTo("@group", "not even tried"))
-	if sendError(t, first).Code != "errcode 45009" || sendError(t, second).RetryAfter != time.Minute || sendError(t, second).Code != "" {
+	if robottest.SendError(t, first).Code != "errcode 45009" || robottest.SendError(t, second).RetryAfter != time.Minute || robottest.SendError(t, second).Code != "" {
 		t.Errorf("got %v, %v", first, second)
 	}
 	if c := r.provider.Counts(); c.Dropped != 0 || c.Sends != standin.RobotPerMinute+1 {

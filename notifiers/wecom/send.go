@@ -64,8 +64,8 @@ func (n *Notifier) Send(ctx context.Context, p page.Page) (ref string, err error
 // sendBody sends a page: the request that was made before when nobody knows
 // what became of it, so that the provider recognises it. task names its card.
 func (n *Notifier) sendBody(ctx context.Context, p page.Page) (a answer, task string, err error) {
-	body := n.doubts.body(p.Key)
-	if body == nil {
+	body, known := n.doubts.get(p.Key)
+	if !known {
 		if body, err = provider.Encode(n.message(p)); err != nil {
 			return answer{}, "", n.permanent(fmt.Errorf("encode message: %w", err))
 		}
@@ -73,7 +73,7 @@ func (n *Notifier) sendBody(ctx context.Context, p page.Page) (a answer, task st
 	a, err = n.call(ctx, pathSend, body)
 	switch {
 	case err != nil && provider.InDoubt(err):
-		n.doubts.add(p.Key, body)
+		n.doubts.put(p.Key, body)
 	case err == nil || !n.failure(err).Temporary: // else an earlier try may have arrived all the same
 		n.doubts.remove(p.Key)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
@@ -43,7 +41,7 @@ func readReference(text string) (r reference, ok bool) {
 // usable returns the reference of a page when its card can still be changed.
 func (n *Notifier) usable(p page.Page) (r reference, ok bool) {
 	r, ok = readReference(p.Ref)
-	return r, ok && !n.cards.spent(r.Code) && n.config.Now().Sub(time.Unix(r.At, 0)) < codeLife
+	return r, ok && !n.spent(r.Code) && n.config.Now().Sub(time.Unix(r.At, 0)) < codeLife
 }
 
 // change is a request to change a card for one member.
@@ -58,6 +56,11 @@ type change struct {
 // grey makes the buttons one that cannot be pressed.
 type grey struct {
 	Name string `json:"replace_name"`
+}
+
+func (n *Notifier) spent(code string) bool {
+	_, used := n.codes.get(code)
+	return used
 }
 
 // update changes the card that p.Ref is to. A code changes a card once, so it
@@ -113,7 +116,7 @@ func (n *Notifier) apply(ctx context.Context, c change) error {
 	}
 	_, err = n.call(ctx, pathUpdate, body)
 	if err == nil || !n.failure(err).Temporary {
-		n.cards.spend(c.Code)
+		n.codes.put(c.Code, struct{}{})
 	}
 	return err
 }
@@ -136,12 +139,6 @@ func (n *Notifier) retire(ctx context.Context, p page.Page) {
 	})
 }
 
-// Bounds of what is remembered.
-const (
-	maxCards = 500
-	maxSpent = 2000
-)
-
 // shownCard is a page that a member has as a card, and what it says of who
 // looks after the incident.
 type shownCard struct {
@@ -150,55 +147,3 @@ type shownCard struct {
 }
 
 func appearance(p page.Page) string { return string(p.Incident.Status) + " " + p.Incident.AckedBy }
-
-// cards remembers the newest cards by their task ids, and the codes that are
-// used up.
-type cards struct {
-	mu     sync.Mutex
-	shown  map[string]shownCard
-	order  []string // task ids, oldest first
-	used   map[string]bool
-	usedIn []string // codes, oldest first
-}
-
-func newCards() *cards { return &cards{shown: map[string]shownCard{}, used: map[string]bool{}} }
-
-func (c *cards) get(task string) (shownCard, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s, ok := c.shown[task]
-	return s, ok
-}
-
-func (c *cards) put(task string, s shownCard) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, known := c.shown[task]; !known {
-		c.order = append(c.order, task)
-	}
-	c.shown[task] = s
-	if len(c.order) > maxCards {
-		delete(c.shown, c.order[0])
-		c.order = slices.Delete(c.order, 0, 1)
-	}
-}
-
-func (c *cards) spend(code string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.used[code] {
-		return
-	}
-	c.used[code] = true
-	c.usedIn = append(c.usedIn, code)
-	if len(c.usedIn) > maxSpent {
-		delete(c.used, c.usedIn[0])
-		c.usedIn = slices.Delete(c.usedIn, 0, 1)
-	}
-}
-
-func (c *cards) spent(code string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.used[code]
-}

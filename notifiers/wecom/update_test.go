@@ -5,6 +5,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/alert"
 	standin "github.com/midwatch-slo/midwatch/internal/standin/wecom"
+	"github.com/midwatch-slo/midwatch/notifiers/robot/robottest"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -29,7 +30,7 @@ func TestAnUpdateIsKeptForWhatMatters(t *testing.T) {
 	}
 	p.Incident.Status = alert.Closed
 	update("the code is spent", 1)
-	o.cards = newCards()
+	o.cards, o.codes = newRecent[shownCard](1), newRecent[struct{}](1)
 	update("spent before a restart", 2) // the provider refuses; the card is left
 	if n := len(o.provider.Messages()); n != 1 {
 		t.Errorf("%d messages", n)
@@ -64,11 +65,11 @@ func TestAnUpdateThatFailsWakesNobody(t *testing.T) {
 	for attempt := range maxTries {
 		o.provider.Fail(standin.Busy)
 		p.Attempt = attempt + 1
-		if _, err := o.Send(t.Context(), p); (err != nil) != (p.Attempt < maxTries) || err != nil && !sendError(t, err).Temporary {
+		if _, err := o.Send(t.Context(), p); (err != nil) != (p.Attempt < maxTries) || err != nil && !robottest.SendError(t, err).Temporary {
 			t.Errorf("attempt %d: %v", p.Attempt, err)
 		}
 	}
-	o.clock.advance(codeLife)
+	o.clock.Advance(codeLife)
 	before := o.provider.Counts().Updates
 	if _, err := o.Send(t.Context(), p); err != nil || o.provider.Counts().Updates != before {
 		t.Errorf("an expired code: %v", err)

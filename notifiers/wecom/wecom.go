@@ -18,9 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,19 +53,14 @@ const usualURL = "https://qyapi.weixin.qq.com"
 // Config says which application sends. Secret and SecretFile are
 // alternatives.
 type Config struct {
-	APIURL     string        `yaml:"api_url"`     // where the API is; default https://qyapi.weixin.qq.com
+	provider.Settings `yaml:",inline"`
+
 	CorpID     string        `yaml:"corp_id"`     // of the company
 	AgentID    int           `yaml:"agent_id"`    // of the application
 	Secret     secret.Secret `yaml:"secret"`      // of the application
 	SecretFile string        `yaml:"secret_file"` // a file that holds the secret
-	Timeout    time.Duration `yaml:"timeout"`     // of one send, its token included; default 10s
 	Message    string        `yaml:"message"`     // card, markdown or text; default card when there is a callback, else text
 	Callback   *Callback     `yaml:"callback"`    // how clicks and messages of members come back; none: cards are not possible
-
-	Name      string            `yaml:"-"` // of the channel; default wecom
-	Logger    *slog.Logger      `yaml:"-"` // default: none
-	Transport http.RoundTripper `yaml:"-"` // default: one of its own, by the proxy of the environment
-	Now       func() time.Time  `yaml:"-"` // default time.Now
 }
 
 // Callback is what the provider's console shows under "API receives messages".
@@ -82,44 +75,25 @@ type Callback struct {
 // Check returns what is wrong with the configuration; the error joins all of
 // it. Secret files are not read.
 func (c Config) Check() error {
-	var errs []error
-	if u, err := url.Parse(c.APIURL); c.APIURL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
-		errs = append(errs, fmt.Errorf("api_url: want a URL such as %s", usualURL))
-	}
+	errs := slices.Concat(
+		c.Settings.Check(usualURL),
+		provider.Missing("secret", c.Secret, c.SecretFile),
+		provider.OneOf("message", c.Message, messageCard, messageMarkdown, messageText),
+	)
 	if c.CorpID == "" {
 		errs = append(errs, errors.New("corp_id: missing"))
 	}
 	if c.AgentID <= 0 {
 		errs = append(errs, errors.New("agent_id: missing"))
 	}
-	if c.Secret.Empty() && c.SecretFile == "" {
-		errs = append(errs, errors.New("secret: missing: give secret or secret_file"))
+	switch cb := c.Callback; {
+	case cb != nil:
+		errs = append(errs, provider.Missing("callback.token", cb.Token, cb.TokenFile)...)
+		errs = append(errs, provider.Missing("callback.aes_key", cb.AESKey, cb.AESKeyFile)...)
+	case c.Message == messageCard:
+		errs = append(errs, errors.New("message: the provider takes cards with buttons only from applications with a callback: give callback, or markdown or text"))
 	}
-	if c.Timeout < 0 {
-		errs = append(errs, errors.New("timeout: want more than 0"))
-	}
-	return errors.Join(append(errs, c.checkMessage()...)...)
-}
-
-func (c Config) checkMessage() (errs []error) {
-	switch c.Message {
-	case "", messageText, messageMarkdown:
-	case messageCard:
-		if c.Callback == nil {
-			errs = append(errs, errors.New("message: the provider takes cards with buttons only from applications with a callback: give callback, or markdown or text"))
-		}
-	default:
-		errs = append(errs, fmt.Errorf("message: %q is none of card, markdown, text", c.Message))
-	}
-	if cb := c.Callback; cb != nil {
-		if cb.Token.Empty() && cb.TokenFile == "" {
-			errs = append(errs, errors.New("callback.token: missing: give token or token_file"))
-		}
-		if cb.AESKey.Empty() && cb.AESKeyFile == "" {
-			errs = append(errs, errors.New("callback.aes_key: missing: give aes_key or aes_key_file"))
-		}
-	}
-	return errs
+	return errors.Join(errs...)
 }
 
 func (c *Config) defaults() (err error) {
@@ -129,9 +103,7 @@ func (c *Config) defaults() (err error) {
 	if c.Secret, err = secret.Resolve("secret", c.Secret, c.SecretFile); err != nil {
 		return err
 	}
-	s := provider.Settings{APIURL: c.APIURL, Timeout: c.Timeout, Name: c.Name, Logger: c.Logger, Transport: c.Transport, Now: c.Now}
-	s.Default("wecom", usualURL)
-	c.APIURL, c.Timeout, c.Name, c.Logger, c.Transport, c.Now = s.APIURL, s.Timeout, s.Name, s.Logger, s.Transport, s.Now
+	c.Default("wecom", usualURL)
 	if c.Message == "" {
 		c.Message = messageText
 		if c.Callback != nil {
@@ -155,10 +127,19 @@ type Notifier struct {
 // application goes on with.
 type memory struct {
 	pace   *provider.Pace
-	doubts *doubts
-	cards  *cards
+	doubts *recent[[]byte]    // requests by the keys of their pages, of which nobody knows whether they arrived
+	cards  *recent[shownCard] // by their task ids
+	codes  *recent[struct{}]  // response codes that are used up
 	seen   *seen
 }
+
+// Bounds of what is remembered.
+const (
+	maxDoubts = 1000
+	maxCards  = 500
+	maxCodes  = 2000
+	maxSeen   = 10_000
+)
 
 var (
 	_ notifiers.Notifier = (*Notifier)(nil)
@@ -177,7 +158,7 @@ func New(c Config) (*Notifier, error) {
 		tokens: newTokens(c.Now, func(ctx context.Context) (string, time.Duration, error) { return a.token(ctx) }),
 		memory: &memory{
 			pace:   provider.NewPace(c.Now, provider.Limit{Messages: perMinute, Per: time.Minute}, provider.Limit{Messages: perHour, Per: time.Hour}),
-			doubts: newDoubts(), cards: newCards(), seen: newSeen(),
+			doubts: newRecent[[]byte](maxDoubts), cards: newRecent[shownCard](maxCards), codes: newRecent[struct{}](maxCodes), seen: newSeen(),
 		},
 	}
 	if c.Callback != nil {

@@ -20,6 +20,7 @@ import (
 	standin "github.com/midwatch-slo/midwatch/internal/standin/wecom"
 	"github.com/midwatch-slo/midwatch/notifiers/notifytest"
 	"github.com/midwatch-slo/midwatch/notifiers/provider"
+	"github.com/midwatch-slo/midwatch/notifiers/robot/robottest"
 	"github.com/midwatch-slo/midwatch/page"
 )
 
@@ -27,28 +28,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const corpSecret = "s3cret+/=of the corporation"
 
-// clock is a time that tests move.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 type rig struct {
 	*Notifier
 	provider *standin.Server
-	clock    *clock
+	clock    *robottest.Clock
 	web      *httptest.Server
 }
 
@@ -67,16 +50,15 @@ func newRig(t *testing.T, logger *slog.Logger) rig {
 // when there is an address for it.
 func newRigFor(t *testing.T, logger *slog.Logger, config Config, callbackURL string) rig {
 	t.Helper()
-	c := &clock{at: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)}
-	transport := &http.Transport{}
+	clock, transport := robottest.NewClock(0), &http.Transport{}
 	provider := standin.New(standin.Config{
 		CorpID: "ww1234", Secret: corpSecret, AgentID: 1000002, Members: []string{"LiWei", "Ana"}, Robots: []string{robotKey},
-		TokenLifetime: 2 * time.Hour, Now: c.now,
+		TokenLifetime: 2 * time.Hour, Now: clock.Now,
 		CallbackURL: callbackURL, CallbackToken: callbackToken, CallbackKey: callbackKey, Transport: transport,
 	})
-	web := httptest.NewServer(provider)
-	config.APIURL, config.CorpID, config.AgentID, config.Secret = web.URL, "ww1234", 1000002, secret.New(corpSecret)
-	config.Logger, config.Transport, config.Now = logger, transport, c.now
+	web, settings := robottest.Serve(t, provider, clock)
+	settings.Logger = logger
+	config.Settings, config.CorpID, config.AgentID, config.Secret = settings, "ww1234", 1000002, secret.New(corpSecret)
 	if callbackURL != "" {
 		config.Callback = &Callback{Token: secret.New(callbackToken), AESKey: secret.New(callbackKey)}
 	}
@@ -87,9 +69,8 @@ func newRigFor(t *testing.T, logger *slog.Logger, config Config, callbackURL str
 	t.Cleanup(func() {
 		n.Close()
 		transport.CloseIdleConnections()
-		web.Close()
 	})
-	return rig{n, provider, c, web}
+	return rig{n, provider, clock, web}
 }
 
 func (r rig) send(ctx context.Context, p page.Page) error {
@@ -98,27 +79,15 @@ func (r rig) send(ctx context.Context, p page.Page) error {
 }
 
 // replies are the provider's answers, and what is made of them.
-func replies(fail func(...standin.Fault)) (all []notifytest.Reply) {
-	for _, r := range []struct {
-		fault     standin.Fault
-		temporary bool
-		code      string
-		after     time.Duration
-	}{
-		{standin.Busy, true, "errcode -1", 2 * time.Second},
-		{standin.Conflict, true, "errcode 6000", 2 * time.Second},
-		{standin.TooParallel, true, "errcode 45033", 2 * time.Second},
-		{standin.ServerError, true, "500", 0},
-		{standin.TooManyRequests, true, "429", 7 * time.Second},
-		{standin.NotJSON, true, "", 0},
-		{standin.NoPermission, false, "errcode 60020", 0},
-		{standin.TooOften, true, "errcode 45009", time.Minute},
-	} {
-		all = append(all, notifytest.Reply{
-			Name: string(r.fault), Answer: func() { fail(r.fault) }, Temporary: r.temporary, Code: r.code, After: r.after,
-		})
-	}
-	return all
+func replies(fail func(...standin.Fault)) []notifytest.Reply {
+	return append(
+		robottest.Replies(fail),
+		robottest.Reply(fail, standin.Busy, true, "errcode -1", 2*time.Second),
+		robottest.Reply(fail, standin.Conflict, true, "errcode 6000", 2*time.Second),
+		robottest.Reply(fail, standin.TooParallel, true, "errcode 45033", 2*time.Second),
+		robottest.Reply(fail, standin.NoPermission, false, "errcode 60020", 0),
+		robottest.Reply(fail, standin.TooOften, true, "errcode 45009", time.Minute), // silences a robot
+	)
 }
 
 func troubles() map[notifytest.Trouble]standin.Fault {
@@ -160,34 +129,23 @@ func TestContract(t *testing.T) {
 	t.Run("card", func(t *testing.T) { run(t, Config{}, "http://127.0.0.1:1/callback", 0, nil) })
 }
 
-func pageTo(address, key string) page.Page {
-	return notifytest.Provider{Channel: "wecom", Address: address}.Page(key, false)
-}
-
-func sendError(t *testing.T, err error) *page.SendError {
-	t.Helper()
-	var se *page.SendError
-	if !errors.As(err, &se) {
-		t.Fatalf("want a page.SendError, got %v", err)
-	}
-	return se
-}
+func pageTo(address, key string) page.Page { return robottest.Page("wecom", address, key) }
 
 func TestMemberOutOfRangeIsPermanent(t *testing.T) {
 	r := newRig(t, nil)
 	r.provider.Fail(standin.WrongUser)
-	if se := sendError(t, r.send(t.Context(), pageTo("LiWei", "a"))); se.Temporary {
+	if se := robottest.SendError(t, r.send(t.Context(), pageTo("LiWei", "a"))); se.Temporary {
 		t.Errorf("got %+v", se)
 	}
 }
 
 func TestUnknownMemberIsPermanent(t *testing.T) {
 	r := newRig(t, nil)
-	if se := sendError(t, r.send(t.Context(), pageTo("nobody", "a"))); se.Temporary || se.Code != "errcode 81013" {
+	if se := robottest.SendError(t, r.send(t.Context(), pageTo("nobody", "a"))); se.Temporary || se.Code != "errcode 81013" {
 		t.Errorf("got %+v", se)
 	}
 	for _, list := range []string{"@all", "LiWei|ana", "Li Wei"} {
-		if se := sendError(t, r.send(t.Context(), pageTo(list, "a"))); se.Temporary {
+		if se := robottest.SendError(t, r.send(t.Context(), pageTo(list, "a"))); se.Temporary {
 			t.Errorf("%s: got %+v", list, se)
 		}
 	}
@@ -233,9 +191,9 @@ func TestTokenIsRenewedBeforeItExpiresAndWhenRefused(t *testing.T) {
 		}
 	}
 	send("first", 1)
-	r.clock.advance(114 * time.Minute)
+	r.clock.Advance(114 * time.Minute)
 	send("still good", 1)
-	r.clock.advance(2 * time.Minute)
+	r.clock.Advance(2 * time.Minute)
 	send("five minutes before its end", 2)
 	r.provider.ExpireTokens()
 	send("refused with 40014", 3)
@@ -245,19 +203,19 @@ func TestTokenIsRenewedBeforeItExpiresAndWhenRefused(t *testing.T) {
 		t.Errorf("%d messages, want 5", n)
 	}
 	r.provider.Fail(standin.ExpiredToken, standin.ExpiredToken)
-	if se := sendError(t, r.send(t.Context(), pageTo("LiWei", "refused twice"))); !se.Temporary || se.RetryAfter == 0 {
+	if se := robottest.SendError(t, r.send(t.Context(), pageTo("LiWei", "refused twice"))); !se.Temporary || se.RetryAfter == 0 {
 		t.Errorf("got %+v", se)
 	}
 }
 
 func TestWrongSecretIsPermanent(t *testing.T) {
 	r := newRig(t, nil)
-	n, err := New(Config{APIURL: r.web.URL, CorpID: "ww1234", AgentID: 1, Secret: secret.New("wrong-secret"), Transport: r.config.Transport})
+	n, err := New(Config{Settings: r.config.Settings, CorpID: "ww1234", AgentID: 1, Secret: secret.New("wrong-secret")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = n.Send(t.Context(), pageTo("LiWei", "a"))
-	if se := sendError(t, err); se.Temporary || se.Code != "errcode 40001" || strings.Contains(err.Error(), "wrong-secret") {
+	if se := robottest.SendError(t, err); se.Temporary || se.Code != "errcode 40001" || strings.Contains(err.Error(), "wrong-secret") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -268,7 +226,7 @@ func TestSamePageAgainIsShownOnce(t *testing.T) {
 	if err := r.send(t.Context(), pageTo("LiWei", "a")); err == nil {
 		t.Fatal("half an answer is an answer")
 	}
-	r.clock.advance(3 * time.Hour)
+	r.clock.Advance(3 * time.Hour)
 	for _, key := range []string{"a", "a", "b"} {
 		if err := r.send(t.Context(), pageTo("LiWei", key)); err != nil {
 			t.Fatal(err)
@@ -330,32 +288,38 @@ func TestARefusalEndsNoDoubt(t *testing.T) {
 	}
 }
 
-func TestDoubtsAreBounded(t *testing.T) {
-	d := newDoubts()
-	for i := range maxDoubts + 10 {
-		d.add(fmt.Sprint(i), []byte("x"))
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	r := newRecent[int](1000)
+	for i := range 1010 {
+		r.put(fmt.Sprint(i), i)
 	}
-	d.remove("500")
-	if len(d.bodies) != maxDoubts-1 || len(d.order) != maxDoubts-1 || d.body("9") != nil || d.body("10") == nil {
-		t.Errorf("%d bodies, %d keys", len(d.bodies), len(d.order))
+	r.remove("500")
+	_, old := r.get("9")
+	young, ok := r.get("10")
+	if len(r.of) != 999 || len(r.order) != 999 || old || !ok || young != 10 {
+		t.Errorf("%d values, %d keys", len(r.of), len(r.order))
+	}
+	s, now := newSeen(), time.Unix(0, 0)
+	if !s.first("x", now) || s.first("x", now.Add(seenTime)) || !s.first("x", now.Add(3*seenTime)) {
+		t.Error("a callback is known for another time than it should be")
 	}
 }
 
 func TestPaceIsKeptBeforeTheProviderDrops(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range standin.PerMinute {
-		r.clock.advance(time.Second)
+		r.clock.Advance(time.Second)
 		if err := r.send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.clock.advance(time.Second)
+	r.clock.Advance(time.Second)
 	// The first was 30 s ago.
-	se := sendError(t, r.send(t.Context(), pageTo("liwei", "one too many")))
+	se := robottest.SendError(t, r.send(t.Context(), pageTo("liwei", "one too many")))
 	if !se.Temporary || se.RetryAfter != 30*time.Second {
 		t.Errorf("got %+v", se)
 	}
-	r.clock.advance(se.RetryAfter)
+	r.clock.Advance(se.RetryAfter)
 	if err := r.send(t.Context(), pageTo("LiWei", "after the wait")); err != nil {
 		t.Error(err)
 	}
@@ -368,7 +332,7 @@ func TestWhatTheProviderDidNotTakeDoesNotCount(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 3 * standin.PerMinute {
 		r.provider.Fail(standin.TooOften)
-		if err := r.send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); sendError(t, err).Code != "errcode 45009" {
+		if err := r.send(t.Context(), pageTo("LiWei", fmt.Sprint(i))); robottest.SendError(t, err).Code != "errcode 45009" {
 			t.Fatalf("try %d: %v", i, err)
 		}
 	}
@@ -411,7 +375,7 @@ func TestWaitersTakeOverFromOneThatGivesUp(t *testing.T) {
 }
 
 func TestConfiguration(t *testing.T) {
-	_, err := New(Config{APIURL: "qyapi.weixin.qq.com"})
+	_, err := New(Config{Settings: provider.Settings{APIURL: "qyapi.weixin.qq.com"}})
 	for _, want := range []string{"api_url", "corp_id", "agent_id", "secret"} {
 		if err == nil || !strings.Contains(err.Error(), want+":") {
 			t.Errorf("%s is not in %v", want, err)

@@ -12,15 +12,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/internal/standin/faults"
+	"github.com/midwatch-slo/midwatch/internal/standin/group"
 )
 
 // The provider's limits.
@@ -29,8 +28,6 @@ const (
 	PerMinute = 20     // messages; whoever sends more is silenced for Silence
 	Silence   = 10 * time.Minute
 )
-
-const maxMessages = 500
 
 // Config describes the robot that the stand-in knows.
 type Config struct {
@@ -50,12 +47,6 @@ type Message struct {
 	Arrived time.Time `json:"arrived"`
 }
 
-// Counts tell what happened besides messages that arrived.
-type Counts struct {
-	Sends   int `json:"sends"`   // requests, however answered
-	Limited int `json:"limited"` // refused for their rate
-}
-
 // The faults that are DingTalk's own.
 const (
 	Busy     faults.Fault = "-1"     // errcode -1: system busy
@@ -67,14 +58,10 @@ const (
 // Server is the stand-in, an http.Handler. It may be used from several
 // goroutines.
 type Server struct {
+	*group.Group[Message]
 	config Config
-	mux    *http.ServeMux
-	faults.Queue
 
 	mu       sync.Mutex
-	messages []Message // oldest first
-	counts   Counts
-	sent     []time.Time
 	silenced time.Time // until then
 }
 
@@ -85,28 +72,9 @@ func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Server{config: c, mux: http.NewServeMux()}
-	s.mux.HandleFunc("POST /robot/send", s.send)
-	s.mux.HandleFunc("GET /messages", s.list)
+	s := &Server{config: c}
+	s.Group = group.New[Message]("POST /robot/send", s.send)
 	return s
-}
-
-// ServeHTTP answers the API under /robot/, and the messages as JSON at
-// /messages.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
-// Messages returns what arrived, oldest first, the newest 500.
-func (s *Server) Messages() []Message {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.messages)
-}
-
-// Counts returns what happened besides.
-func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.counts
 }
 
 // answer is what the API says, always in a 200.
@@ -122,16 +90,8 @@ func reply(w http.ResponseWriter, a answer) {
 }
 
 func (s *Server) send(w http.ResponseWriter, r *http.Request) {
-	fault := s.Next()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	if err != nil {
-		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
-		return
-	}
-	s.mu.Lock()
-	s.counts.Sends++
-	s.mu.Unlock()
-	if fault.Answer(w, r) {
+	fault, body, ok := s.Receive(w, r)
+	if !ok {
 		return
 	}
 	switch fault {
@@ -207,27 +167,18 @@ func (s *Server) arrive(q request, text string) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.config.Now()
-	s.sent = slices.DeleteFunc(s.sent, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	if len(s.sent) >= PerMinute {
-		s.silenced = now.Add(Silence)
-	}
-	if now.Before(s.silenced) {
-		s.counts.Limited++
-		return answer{410100, "send too fast"}
-	}
-	s.sent = append(s.sent, now)
 	m := Message{Type: q.MsgType, Title: q.Markdown.Title, Text: text, All: q.At.All, Arrived: now}
 	for _, name := range append(q.At.Mobiles, q.At.Users...) {
 		if strings.Contains(text, "@"+name) {
 			m.Called = append(m.Called, name)
 		}
 	}
-	s.messages = append(s.messages, m)
-	s.messages = s.messages[max(0, len(s.messages)-maxMessages):]
+	if now.Before(s.silenced) {
+		return answer{410100, "send too fast"}
+	}
+	if !s.Arrive(m, now, group.Limit{Messages: PerMinute, Per: time.Minute}) {
+		s.silenced = now.Add(Silence)
+		return answer{410100, "send too fast"}
+	}
 	return answer{0, "ok"}
-}
-
-func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(map[string]any{"messages": s.Messages(), "counts": s.Counts()})
 }

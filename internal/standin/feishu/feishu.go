@@ -12,16 +12,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/internal/standin/faults"
+	"github.com/midwatch-slo/midwatch/internal/standin/group"
 )
 
 // The provider's limits.
@@ -30,8 +28,6 @@ const (
 	PerSecond = 5        // messages; what is more is refused
 	PerMinute = 100
 )
-
-const maxMessages = 500
 
 // Config describes the robot that the stand-in knows.
 type Config struct {
@@ -58,12 +54,6 @@ type Link struct {
 	URL  string `json:"url"`
 }
 
-// Counts tell what happened besides messages that arrived.
-type Counts struct {
-	Sends   int `json:"sends"`   // requests, however answered
-	Limited int `json:"limited"` // refused for their rate
-}
-
 // The faults that are Feishu's own.
 const (
 	TooOften   faults.Fault = "11232"    // code 11232 in an HTTP 400
@@ -75,14 +65,8 @@ const (
 // Server is the stand-in, an http.Handler. It may be used from several
 // goroutines.
 type Server struct {
+	*group.Group[Message]
 	config Config
-	mux    *http.ServeMux
-	faults.Queue
-
-	mu       sync.Mutex
-	messages []Message // oldest first
-	counts   Counts
-	sent     []time.Time
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -92,28 +76,9 @@ func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Server{config: c, mux: http.NewServeMux()}
-	s.mux.HandleFunc("POST /open-apis/bot/v2/hook/{token}", s.send)
-	s.mux.HandleFunc("GET /messages", s.list)
+	s := &Server{config: c}
+	s.Group = group.New[Message]("POST /open-apis/bot/v2/hook/{token}", s.send)
 	return s
-}
-
-// ServeHTTP answers the API under /open-apis/, and the messages as JSON at
-// /messages.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
-// Messages returns what arrived, oldest first, the newest 500.
-func (s *Server) Messages() []Message {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.messages)
-}
-
-// Counts returns what happened besides.
-func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.counts
 }
 
 // answer is what the API says.
@@ -136,16 +101,8 @@ func reply(w http.ResponseWriter, a answer) {
 }
 
 func (s *Server) send(w http.ResponseWriter, r *http.Request) {
-	fault := s.Next()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	if err != nil {
-		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
-		return
-	}
-	s.mu.Lock()
-	s.counts.Sends++
-	s.mu.Unlock()
-	if fault.Answer(w, r) {
+	fault, body, ok := s.Receive(w, r)
+	if !ok {
 		return
 	}
 	switch fault {
@@ -210,7 +167,11 @@ func (s *Server) take(token string, body []byte) answer {
 	case !strings.Contains(m.Title+m.Text, s.config.Keyword):
 		return problem(http.StatusOK, 19024, "Key Words Not Found")
 	}
-	return s.arrive(m)
+	m.Arrived = s.config.Now()
+	if !s.Arrive(m, m.Arrived, group.Limit{Messages: PerSecond, Per: time.Second}, group.Limit{Messages: PerMinute, Per: time.Minute}) {
+		return problem(http.StatusOK, 9499, "too many request")
+	}
+	return problem(http.StatusOK, 0, "success")
 }
 
 // signed checks the signature, which is of the last hour.
@@ -238,30 +199,4 @@ func (q request) message() Message {
 		m.Called = append(m.Called, name[1])
 	}
 	return m
-}
-
-func (s *Server) arrive(m Message) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m.Arrived = s.config.Now()
-	s.sent = slices.DeleteFunc(s.sent, func(at time.Time) bool { return m.Arrived.Sub(at) >= time.Minute })
-	second := 0
-	for _, at := range s.sent {
-		if m.Arrived.Sub(at) < time.Second {
-			second++
-		}
-	}
-	if second >= PerSecond || len(s.sent) >= PerMinute {
-		s.counts.Limited++
-		return problem(http.StatusOK, 9499, "too many request")
-	}
-	s.sent = append(s.sent, m.Arrived)
-	s.messages = append(s.messages, m)
-	s.messages = s.messages[max(0, len(s.messages)-maxMessages):]
-	return problem(http.StatusOK, 0, "success")
-}
-
-func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(map[string]any{"messages": s.Messages(), "counts": s.Counts()})
 }
