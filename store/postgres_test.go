@@ -12,22 +12,35 @@ import (
 
 // databases makes empty databases on one real server.
 type databases struct {
+	spec   servers.PostgresSpec
 	server *servers.Postgres
 	made   atomic.Int64
 }
 
 func newDatabases(t *testing.T) *databases {
 	t.Helper()
-	p, err := servers.StartPostgres(t.Context(), servers.PostgresSpec{Dir: t.TempDir()})
+	addr, err := servers.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := &databases{spec: servers.PostgresSpec{Dir: t.TempDir(), Listen: addr, Password: "it's secret"}}
+	d.restart(t)
 	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
+		if err := d.server.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &databases{server: p}
+	return d
+}
+
+// restart starts the server, which does not run.
+func (d *databases) restart(t *testing.T) {
+	t.Helper()
+	p, err := servers.StartPostgres(t.Context(), d.spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.server = p
 }
 
 func (d *databases) url(t *testing.T) string {

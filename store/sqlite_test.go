@@ -17,7 +17,12 @@ import (
 	"github.com/midwatch-slo/midwatch/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(claimVar); url != "" {
+		os.Exit(claimAndWait(url))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func open(t *testing.T, path string) *store.SQLite {
 	t.Helper()

@@ -77,7 +77,7 @@ func startPostgres(ctx context.Context, spec PostgresSpec) (*Postgres, error) {
 	p := &Postgres{url: url.URL{
 		Scheme: "postgres", User: url.UserPassword("postgres", spec.Password), Host: addr, Path: "/postgres", RawQuery: "sslmode=disable",
 	}}
-	p.Process, err = Start(ctx, Spec{
+	p.Process, err = outlive(ctx, Spec{
 		Name: "postgresql", Path: filepath.Join(programs, "postgres"), Args: postgresArgs(data, addr, spec.Settings), Dir: dir, As: as,
 		LogFile: filepath.Join(dir, "postgresql.log"), Answers: p.answers, StopSignal: syscall.SIGINT,
 	})
@@ -85,6 +85,22 @@ func startPostgres(ctx context.Context, spec PostgresSpec) (*Postgres, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// outlive starts the server. Where one was killed just now, its children take
+// a moment to see that, and until then hold on to the data.
+func outlive(ctx context.Context, spec Spec) (*Process, error) {
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		p, err := Start(ctx, spec)
+		if err == nil || !strings.Contains(err.Error(), "pre-existing shared memory block") || time.Now().After(deadline) {
+			return p, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func postgresArgs(data, addr string, settings []string) []string {
