@@ -53,9 +53,12 @@ type event struct {
 	Agent        string
 }
 
-// identity is the same for every time the provider repeats an event.
+// identity is the same for every time the provider repeats an event: it asks
+// to tell events apart by who and when
+// (https://developer.work.weixin.qq.com/document/path/90238), and a person who
+// presses one button twice within a second means it once.
 func (e event) identity() string {
-	return strings.Join([]string{e.From, e.Created, e.ID, e.Event, e.Key, e.Task, e.ResponseCode}, "\x00")
+	return strings.Join([]string{e.From, e.Created, e.ID, e.Event, e.Key, e.Task}, "\x00")
 }
 
 // readEvent reads the message that was in the envelope.
