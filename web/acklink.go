@@ -20,6 +20,9 @@ import (
 // otherwise.
 const AckLinkLife = 24 * time.Hour
 
+// ackPath is where links that acknowledge begin.
+const ackPath = "/a/"
+
 // maxLinkUser is how long the name of a user in a link may be, in bytes.
 const maxLinkUser = 200
 

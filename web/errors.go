@@ -75,7 +75,7 @@ func (h *Handler) explain(r *http.Request, err error) problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusGatewayTimeout, kind: wire.Timeout, text: "no answer in time; try again"}
 	}
-	return internal(h.logged(r.Context(), "answer", err, slog.String("path", r.URL.Path)))
+	return internal(h.logged(r.Context(), "answer", err, slog.String("path", pathOf(r))))
 }
 
 func internal(id string) problem {

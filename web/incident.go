@@ -248,16 +248,15 @@ func newPatternRow(p page.LogPattern) patternRow {
 
 func eventTone(k alert.EventKind) tone {
 	switch k {
-	case alert.EventOpened, alert.EventRaised:
+	case alert.EventOpened, alert.EventRaised, alert.EventReopened:
 		return bad
 	case alert.EventPageFailed, alert.EventStale:
 		return low
 	case alert.EventPaged, alert.EventAcknowledged, alert.EventResolved, alert.EventEscalated, alert.EventNote:
 		return calm
-	case alert.EventReopened:
-		return bad
+	default:
+		return mute
 	}
-	return mute
 }
 
 func (h *Handler) alertRows(alerts []alert.Alert, now time.Time) (rows []alertRow, more int) {

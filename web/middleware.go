@@ -8,11 +8,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
@@ -95,9 +97,18 @@ func (h *Handler) observe(rec *recorder, r *http.Request, rt route, took time.Du
 	h.metrics.requests.WithLabelValues(rt.name, strconv.Itoa(rec.status())).Inc()
 	h.metrics.duration.WithLabelValues(rt.name).Observe(took.Seconds())
 	h.logger.LogAttrs(r.Context(), slog.LevelDebug, "request served",
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("handler", rt.name),
+		slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.String("handler", rt.name),
 		slog.Int("code", rec.status()), slog.Int64("bytes", rec.bytes),
 		slog.Duration("took", took), slog.String("remote", r.RemoteAddr))
+}
+
+// pathOf returns the path of a request for the log, without the signature of a
+// link that acknowledges.
+func pathOf(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, ackPath) {
+		return ackPath + secret.New(r.URL.Path).String()
+	}
+	return r.URL.Path
 }
 
 // secure sets headers that hold for every answer. Pages bring no script or

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -233,9 +234,7 @@ func silenceV2(s silence.Silence, now time.Time) *models.GettableSilence {
 	}
 	if r := s.Recurrence; r != nil {
 		out.Annotations = models.LabelSet{}
-		for name, value := range s.Labels {
-			out.Annotations[name] = value
-		}
+		maps.Copy(out.Annotations, s.Labels)
 		out.Annotations["midwatch_recurrence"] = fmt.Sprintf("%s for %s %s", r.Cron, r.Duration, cmp.Or(r.Timezone, "UTC"))
 	}
 	return out
