@@ -15,3 +15,18 @@ func Via(ctx context.Context) string {
 	via, _ := ctx.Value(viaKey{}).(string)
 	return via
 }
+
+type actorKey struct{}
+
+// WithActor notes in the context who acts, for what takes no actor.
+func WithActor(ctx context.Context, actor string) context.Context {
+	return context.WithValue(ctx, actorKey{}, actor)
+}
+
+// Actor returns who WithActor noted, "somebody" when it noted nobody.
+func Actor(ctx context.Context) string {
+	if actor, _ := ctx.Value(actorKey{}).(string); actor != "" {
+		return actor
+	}
+	return "somebody"
+}
