@@ -104,12 +104,13 @@ func parse(body []byte, now time.Time) ([]Alert, error) {
 	var (
 		alerts []Alert
 		bad    InvalidError
+		p      posted
 	)
 	for i := 0; d.More(); i++ {
 		if i == MaxAlerts {
 			return nil, fmt.Errorf("parse alerts: more than %d alerts: %w", MaxAlerts, ErrTooLarge)
 		}
-		a, err := decode(d, now)
+		a, err := decode(d, &p, now)
 		var malformed *json.SyntaxError
 		if errors.As(err, &malformed) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("parse alert %d: %w: %w", i, ErrMalformed, err)
@@ -168,13 +169,23 @@ func (t *instant) UnmarshalText(b []byte) error {
 	return nil
 }
 
-func decode(d *json.Decoder, now time.Time) (Alert, error) {
-	var raw json.RawMessage
-	if err := d.Decode(&raw); err != nil {
-		return Alert{}, err
+// reset makes p as it was before anything was read, but for the room of its
+// maps where that is not too large to clear for each alert.
+func (p *posted) reset() {
+	empty := posted{}
+	if len(p.Labels) <= MaxLabels && len(p.Annotations) <= MaxLabels {
+		clear(p.Labels)
+		clear(p.Annotations)
+		empty.Labels, empty.Annotations = p.Labels, p.Annotations
 	}
-	var p posted
-	if err := json.Unmarshal(raw, &p); err != nil { // the document is sound, one value in it is of another type
+	*p = empty
+}
+
+// decode reads the next alert by way of p. The error is the decoder's when the
+// document is not sound.
+func decode(d *json.Decoder, p *posted, now time.Time) (Alert, error) {
+	p.reset()
+	if err := d.Decode(p); err != nil { // or one value in it is of another type
 		return Alert{Labels: labelSet(p.Labels)}, fmt.Errorf("read: %w", err)
 	}
 	a := Alert{
@@ -230,7 +241,7 @@ func validateSet(set model.LabelSet, longest int) error {
 		switch {
 		case len(name) > MaxName || !model.UTF8Validation.IsValidLabelName(string(name)):
 			return fmt.Errorf("name %q is empty, no UTF-8 or longer than %d bytes", shorten(string(name), 40), MaxName)
-		case !value.IsValid() || strings.ContainsRune(string(name)+string(value), 0):
+		case !value.IsValid() || strings.IndexByte(string(name), 0) >= 0 || strings.IndexByte(string(value), 0) >= 0:
 			return fmt.Errorf("the value of %q is no UTF-8, or holds a NUL", shorten(string(name), 40)) // no database keeps that as text
 		case len(value) > longest:
 			return fmt.Errorf("the value of %q has %d bytes, %d are allowed", shorten(string(name), 40), len(value), longest)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,9 @@ func FuzzParse(f *testing.F) {
 		`[{"labels":{"a":"b","c":""},"annotations":{"d":"e"},"startsAt":"2026-11-21T03:00:00+08:00","endsAt":"2026-11-21T03:00:00.123456789Z","generatorURL":"http://x/y?z=1"}]`,
 		`[{"labels":{"a":1}},{"labels":[]},7]`, "[{\"labels\":{\"\\ud800\":\"\\u0000\"}}]", `[{"labels":{"a":"b"}}`, `[[[[[[`, `["\"[[["]`,
 		`[{"labels":{"a":"b"},"startsAt":"9999-12-31T23:59:59Z"}]`,
+		`[{"labels":{"a":"b","c":"d"},"annotations":{"x":"y"},"generatorURL":"http://x"},{"labels":null,"annotations":null},{"labels":{"a":"c"}}]`,
+		`[{"LABELS":{"a":"b"},"labels":{"a":"c"},"labels":{"e":"f"}},{"labels":{"a":{"b":"c"}},"startsAt":7},{"endsAt":"yesterday"},{"labels":{"g":"h"}}]`,
+		"[{\"labels\":{\"a\":\"\xff\"}}]", `[{"labels":{"a":"b"}},[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]`, `[{"labels":{"a":"b"}},{"labels":{"a":1}}`, `[{"labels":{"a":"b"}}] []`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -156,7 +160,28 @@ func FuzzParse(f *testing.F) {
 		for _, a := range alerts {
 			check(t, a)
 		}
+		compareWithAlone(t, body, alerts)
 	})
+}
+
+// compareWithAlone checks that an alert is read as if it had come alone.
+func compareWithAlone(t *testing.T, body []byte, alerts []Alert) {
+	t.Helper()
+	var each []json.RawMessage
+	if alerts == nil || json.Unmarshal(body, &each) != nil {
+		return
+	}
+	var want []Alert
+	for _, one := range each {
+		alone, err := Parse(strings.NewReader("["+string(one)+"]"), now)
+		if bad := InvalidError(nil); err != nil && !errors.As(err, &bad) {
+			t.Fatalf("alone: %v", err)
+		}
+		want = append(want, alone...)
+	}
+	if !reflect.DeepEqual(want, alerts) {
+		t.Errorf("got %v, alone %v", alerts, want)
+	}
 }
 
 func check(t *testing.T, a Alert) {
