@@ -2,7 +2,10 @@ package incident_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,4 +63,68 @@ func storm(n, groups int) []alert.Alert {
 		}
 	}
 	return alerts
+}
+
+// hook is a webhook that takes 10 ms, and knows which alerts it was told of.
+type hook struct {
+	mu    sync.Mutex
+	calls int
+	told  map[string]bool
+}
+
+func (*hook) Edits(string) bool { return true }
+
+func (h *hook) Send(_ context.Context, p page.Page) (string, error) {
+	<-time.After(10 * time.Millisecond)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls++
+	for _, a := range p.Incident.Alerts {
+		h.told[a.Label("instance")] = true
+	}
+	return "incident", nil
+}
+
+func (h *hook) state() (calls, told int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.calls, len(h.told)
+}
+
+// BenchmarkPaging gives how long it takes from the first of 50,000 alerts in
+// 1,000 groups until all of them are in pages, and how many pages that are.
+func BenchmarkPaging(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		l := openLedger(b)
+		h := &hook{told: map[string]bool{}}
+		e, err := incident.New(incident.Config{
+			Store: l, Responders: rota{}, Sender: h, Logger: discard(), PagesPerMinute: -1, PerChannel: func(string) int { return 64 },
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(b.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		alerts := storm(50_000, 1_000)
+		b.StartTimer()
+		begun := time.Now()
+		for batch := range slices.Chunk(alerts, 100) {
+			if err := e.Receive(ctx, batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(time.Since(begun).Seconds(), "s-accepted")
+		poll(b, func() bool { _, told := h.state(); return told == len(alerts) })
+		b.ReportMetric(time.Since(begun).Seconds(), "s-paged")
+		calls, _ := h.state()
+		b.ReportMetric(float64(calls), "pages")
+		b.StopTimer()
+		stop()
+		if err := errors.Join(<-done, l.Close()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
 }

@@ -176,14 +176,15 @@ func (c *claim) compose(pages []page.Page) error {
 	if err != nil {
 		return err
 	}
-	refs, err := c.tx.Refs(ids)
+	posts, err := c.tx.Posts(ids)
 	if err != nil {
 		return err
 	}
 	complete := pages[:0]
 	for _, p := range pages {
 		id := p.Incident.ID
-		if p.Ref = refs[p.Thread()]; p.Ref == "" && p.Kind == page.Updated {
+		edits := c.c.Sender.Edits(p.To.Channel)
+		if p.Ref = posts[p.Thread()].Ref; p.Kind == page.Updated && (p.Ref == "" || !edits) {
 			if err := c.drop(p, "there is no message to change"); err != nil {
 				return err
 			}
@@ -191,7 +192,7 @@ func (c *claim) compose(pages []page.Page) error {
 		}
 		p.Incident, p.Evidence, p.SLO, p.Link = c.incidents[id], evidence[id], facts[id], c.c.Link(id)
 		p.AckLink = c.c.AckLink(p)
-		if c.c.Sender.Edits(p.To.Channel) {
+		if edits {
 			if p.Story, err = c.tx.Events(id); err != nil {
 				return fmt.Errorf("read the story of incident %d: %w", id, err)
 			}

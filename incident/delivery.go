@@ -76,11 +76,15 @@ type Outbox interface {
 	// Enqueue adds pages that may be sent from due on. A page whose key is
 	// known already is ignored.
 	Enqueue(due time.Time, pages ...page.Page) error
-	// Await adds pages that are due at due. Settle puts them off, at most until
+	// Await adds pages that are due at due. Joined puts them off, at most until
 	// latest. Those that are due at latest wait for Release, which may bring
 	// them forward to settles.
 	Await(due, settles, latest time.Time, pages ...page.Page) error
-	Settle(incident int64, settles time.Time) error
+	// Joined puts the incident's pages that wait off until settles, and its
+	// waiting updates until due, each at most until its latest time: an alert
+	// joined it. Messages of it that have no waiting update get one, which is
+	// like p but for its address and key.
+	Joined(p page.Page, settles, due, latest time.Time) error
 	Release(incident int64, at time.Time) error
 	// Update brings forward to due the waiting update of the same incident to
 	// the same address, or else enqueues the page.
@@ -157,8 +161,9 @@ type Deliveries interface {
 	// Members returns the pages that a bundle stands for while it is queued.
 	Members(bundle string) ([]page.Page, error)
 
-	// SaveRef keeps the provider's reference to the messages of a thread; Refs
-	// returns those to messages about the incidents.
-	SaveRef(of page.Thread, ref string) error
-	Refs(incidents []int64) (map[page.Thread]string, error)
+	// SaveRef keeps the provider's reference to the messages of the page's
+	// thread; Posts returns the messages about the incidents that can be
+	// changed.
+	SaveRef(p page.Page, ref string) error
+	Posts(incidents []int64) (map[page.Thread]page.Post, error)
 }

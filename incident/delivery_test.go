@@ -492,7 +492,7 @@ func TestConcurrentSenders(t *testing.T) {
 	}
 }
 
-func poll(t *testing.T, until func() bool) {
+func poll(t testing.TB, until func() bool) {
 	t.Helper()
 	deadline, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()

@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -9,51 +8,53 @@ import (
 	"github.com/midwatch-slo/midwatch/page"
 )
 
+// How long a message is left as it is after alerts changed.
 const (
-	// coalesce is how long a message is left as it is after alerts changed:
-	// more of them may.
-	coalesce = 500 * time.Millisecond
-	// maxEdits is how often an update of a message is tried.
-	maxEdits = 5
+	coalesce    = time.Second     // after the last change: there may be more
+	coalesceMax = 5 * time.Second // after the first one
 )
+
+// maxEdits is how often an update of a message is tried.
+const maxEdits = 5
 
 // refresh has every message of the incident that its channel can change
 // brought up to date soon, and its first page wait for more alerts to join. It
 // saves nothing of inc.
 func (e *Engine) refresh(tx Tx, inc alert.Incident, at time.Time) error {
-	if inc.Round == 1 && e.c.EvidenceWait > 0 {
-		if err := tx.Settle(inc.ID, at.Add(settleTime)); err != nil {
-			return err
-		}
+	if inc.Round == 0 {
+		return nil
 	}
-	return e.editOthers(tx, inc, at, at.Add(coalesce), nil)
+	p := page.Page{Key: updateKey(inc, at), Round: inc.Round, Incident: inc}
+	return tx.Joined(p, at.Add(settleTime), at.Add(coalesce), at.Add(coalesceMax))
 }
 
 // editOthers has the messages of the incident but those of some threads
 // brought up to date at due. One update of a message waits at a time.
 func (e *Engine) editOthers(tx Tx, inc alert.Incident, at, due time.Time, but map[page.Thread]bool) error {
-	if inc.Round == 0 {
+	if inc.Round < 1 {
 		return nil
 	}
-	told, err := tx.Told(inc.ID)
+	posts, err := tx.Posts([]int64{inc.ID})
 	if err != nil {
 		return err
 	}
-	seen := map[page.Thread]bool{}
-	for _, c := range told {
-		p := page.Page{
-			Key:  fmt.Sprintf("%s/updated/%s/%s", keyPrefix(inc), base36(at), contactKey(c)),
-			Kind: page.Updated, To: c, At: due, Round: inc.Round, Incident: inc,
-		}
-		if of := p.Thread(); seen[of] || but[of] || !e.c.Sender.Edits(c.Channel) {
+	for of, post := range posts {
+		if but[of] {
 			continue
 		}
-		seen[p.Thread()] = true
+		p := page.Page{
+			Key:  updateKey(inc, at) + "/" + contactKey(post.To),
+			Kind: page.Updated, To: post.To, At: due, Round: inc.Round, Incident: inc,
+		}
 		if err := tx.Update(due, p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func updateKey(inc alert.Incident, at time.Time) string {
+	return keyPrefix(inc) + "/updated/" + base36(at)
 }
 
 func base36(at time.Time) string { return strconv.FormatInt(at.UnixMilli(), 36) }

@@ -118,7 +118,9 @@ func TestPeopleEscalateSnoozeAndReassign(t *testing.T) {
 		s.Do(at, name, func(ctx context.Context, e *incident.Engine) error { _, err := do(ctx, e); return err })
 	}
 	s.Acknowledge(2, 1)
-	act(3, "escalate", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) { return e.Escalate(ctx, 1, "zhang") })
+	act(3, "escalate", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
+		return e.Escalate(ctx, 1, "zhang")
+	})
 	s.Want(Between(3, 3.01), "escalated li/wecom #1")
 	act(4, "snooze", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
 		return e.Snooze(ctx, 1, s.begun.Add(At(10).duration()), "li")

@@ -135,7 +135,7 @@ func TestAP1ThatFailsForAWhileComesByTheNextContact(t *testing.T) {
 	s.fail = down("wecom", errors.New("connection refused"), s, 3)
 	s.Push(1, burning(availability, alert.P1, "hangzhou"))
 	s.Want(Between(1.5, 1.52), "opened zhang/email #1")
-	s.Want(Between(3, 3.6), "opened zhang/wecom #1")
+	s.Want(Between(3, 4.01), "opened zhang/wecom #1")
 	s.Run(5)
 }
 

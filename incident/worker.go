@@ -121,7 +121,7 @@ func (c courier) sent(tx Tx, p page.Page, ref string, at time.Time) error {
 		return err
 	}
 	if ref != "" && p.Kind != page.Bundle {
-		if err := tx.SaveRef(p.Thread(), ref); err != nil {
+		if err := tx.SaveRef(p, ref); err != nil {
 			return err
 		}
 	}

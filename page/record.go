@@ -36,6 +36,12 @@ type Thread struct {
 // Thread returns where the page belongs.
 func (p Page) Thread() Thread { return Thread{p.Incident.ID, p.To.Channel, p.To.Address} }
 
+// Post is a message about an incident that its provider can change.
+type Post struct {
+	Ref string // the provider's reference to it
+	To  Contact
+}
+
 // Drill is the record of an exercise.
 type Drill struct {
 	Incident     int64         `json:"incident"`

@@ -71,23 +71,26 @@ type trailing struct {
 // Scan reads all of a row.
 func (t trailing) Scan(dest ...any) error { return t.scanner.Scan(append(dest, t.last)...) }
 
-// SaveRef keeps the provider's reference to the messages of a thread.
-func (t *Tx) SaveRef(of page.Thread, ref string) error {
-	return t.exec(`INSERT INTO page_refs (incident_id, channel, address, ref) VALUES (?, ?, ?, ?)
-		ON CONFLICT (incident_id, channel, address) DO UPDATE SET ref = excluded.ref`, of.Incident, of.Channel, of.Address, ref)
+// SaveRef keeps the provider's reference to the messages of the page's thread.
+func (t *Tx) SaveRef(p page.Page, ref string) error {
+	return t.exec(`INSERT INTO page_refs (incident_id, channel, address, ref, username, full_name, timezone, language) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (incident_id, channel, address) DO UPDATE SET ref = excluded.ref`,
+		p.Incident.ID, p.To.Channel, p.To.Address, ref, p.To.User, p.To.FullName, p.To.Timezone, p.To.Language)
 }
 
-// Refs returns the providers' references to messages about the incidents.
-func (t *Tx) Refs(incidents []int64) (map[page.Thread]string, error) {
-	refs := map[page.Thread]string{}
-	_, err := among(incidents, "SELECT incident_id, channel, address, ref FROM page_refs WHERE incident_id IN (%s)",
+// Posts returns the messages about the incidents that can be changed.
+func (t *Tx) Posts(incidents []int64) (map[page.Thread]page.Post, error) {
+	messages := map[page.Thread]page.Post{}
+	_, err := among(incidents, `SELECT incident_id, channel, address, ref, username, full_name, timezone, language
+		FROM page_refs WHERE incident_id IN (%s)`,
 		func(query string, values []any) ([]page.Thread, error) {
 			return collect(t, func(r scanner, of *page.Thread) error {
-				var ref string
-				err := r.Scan(&of.Incident, &of.Channel, &of.Address, &ref)
-				refs[*of] = ref
+				m := page.Post{}
+				err := r.Scan(&of.Incident, &of.Channel, &of.Address, &m.Ref, &m.To.User, &m.To.FullName, &m.To.Timezone, &m.To.Language)
+				m.To.Channel, m.To.Address = of.Channel, of.Address
+				messages[*of] = m
 				return err
 			}, query, values...)
 		})
-	return refs, err
+	return messages, err
 }

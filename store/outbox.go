@@ -12,14 +12,22 @@ import (
 
 // A queued page is due at due_at: while it is claimed, that is when the claim
 // ends, and leased_until is not 0. A lane holds the pages of one channel and
-// level.
+// level; updates of messages, which nobody waits for, have one of their own.
 
 const queuedColumns = `key, incident_id, kind, round, level, username, full_name, channel, address, timezone, language, at, state,
 	attempt, due_at, leased_until, tried_at, settled_at, latest_at, settles_at`
 
-func laneOf(channel string, level alert.Level) string {
-	return channel + "/" + strconv.Itoa(int(level))
+func laneOf(p page.Page) string {
+	if p.Kind == page.Updated {
+		return lane(p.To.Channel, updates)
+	}
+	return lane(p.To.Channel, p.Incident.Level)
 }
+
+// updates is the level of updates in the name of their lane.
+const updates alert.Level = 9
+
+func lane(channel string, level alert.Level) string { return channel + "/" + strconv.Itoa(int(level)) }
 
 // Enqueue adds pages that may be sent from due on. A page whose key is known
 // already is ignored.
@@ -27,7 +35,7 @@ func (t *Tx) Enqueue(due time.Time, pages ...page.Page) error {
 	return t.enqueue(due, time.Time{}, time.Time{}, pages)
 }
 
-// Await adds pages that are due at due. Settle puts them off, at most until
+// Await adds pages that are due at due. Joined puts them off, at most until
 // latest. Those that are due at latest wait for Release, which may bring them
 // forward to settles.
 func (t *Tx) Await(due, settles, latest time.Time, pages ...page.Page) error {
@@ -40,7 +48,7 @@ func (t *Tx) enqueue(due, settles, latest time.Time, pages []page.Page) error {
 		rows[i] = []any{
 			p.Key, p.Incident.ID, string(p.Kind), p.Round, int64(p.Incident.Level), p.To.User, p.To.FullName, p.To.Channel,
 			p.To.Address, p.To.Timezone, p.To.Language, millis(p.At), string(page.Queued), millis(due), millis(settles),
-			millis(latest), laneOf(p.To.Channel, p.Incident.Level), 0, 0, 0, "",
+			millis(latest), laneOf(p), 0, 0, 0, "",
 		}
 	}
 	err := t.insertMany("pages", `key, incident_id, kind, round, level, username, full_name, channel, address, timezone, language,
@@ -54,32 +62,49 @@ func (t *Tx) enqueue(due, settles, latest time.Time, pages []page.Page) error {
 // Update brings forward to due the waiting update of the same incident to the
 // same address, or else enqueues the page.
 func (t *Tx) Update(due time.Time, p page.Page) error {
-	waiting, ok, err := first(t, scanID, `SELECT id FROM pages WHERE incident_id = ? AND state = 'queued' AND leased_until = 0
-		AND kind = 'updated' AND channel = ? AND address = ? LIMIT 1`, p.Incident.ID, p.To.Channel, p.To.Address)
+	waiting, ok, err := first(t, scanID, "SELECT id FROM pages WHERE incident_id = ? AND channel = ? AND address = ? AND "+waitingUpdate+" LIMIT 1",
+		p.Incident.ID, p.To.Channel, p.To.Address)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return t.Enqueue(due, p)
 	}
-	return t.exec("UPDATE pages SET due_at = ? WHERE id = ? AND due_at > ?", millis(due), waiting, millis(due))
+	return t.exec("UPDATE pages SET due_at = ?, latest_at = 0 WHERE id = ? AND due_at > ?", millis(due), waiting, millis(due))
+}
+
+const waitingUpdate = "kind = 'updated' AND state = 'queued' AND leased_until = 0"
+
+// Joined puts the incident's pages that wait off until settles, and its
+// waiting updates until due, each at most until its latest time: an alert
+// joined it. Messages of it that have no waiting update get one, which is like
+// p but for its address and key.
+func (t *Tx) Joined(p page.Page, settles, due, latest time.Time) error {
+	err := t.exec(`UPDATE pages SET settles_at = ?, due_at = CASE WHEN due_at >= latest_at THEN latest_at
+		WHEN kind = 'updated' THEN CASE WHEN ? < latest_at THEN ? ELSE latest_at END
+		WHEN ? < latest_at THEN ? ELSE latest_at END WHERE `+untried,
+		millis(settles), millis(due), millis(due), millis(settles), millis(settles), p.Incident.ID)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO pages (key, incident_id, kind, round, level, username, full_name, channel, address, timezone, language,
+			at, state, due_at, settles_at, latest_at, lane, attempt, leased_until, settled_at, reason)
+		SELECT CAST(? AS TEXT) || '/' || r.channel || '/' || r.address, r.incident_id, 'updated', CAST(? AS INTEGER), CAST(? AS INTEGER),
+			r.username, r.full_name, r.channel, r.address, r.timezone, r.language, CAST(? AS BIGINT), 'queued', CAST(? AS BIGINT), 0,
+			CAST(? AS BIGINT), r.channel || '/9', 0, 0, 0, '' FROM page_refs r
+		WHERE r.incident_id = ? AND NOT EXISTS (SELECT 1 FROM pages p WHERE p.incident_id = r.incident_id AND p.channel = r.channel
+			AND p.address = r.address AND p.kind = 'updated' AND p.state = 'queued' AND p.leased_until = 0)
+		ON CONFLICT (key) DO NOTHING`,
+		p.Key, p.Round, int64(p.Incident.Level), millis(due), millis(due), millis(latest), p.Incident.ID)
 }
 
 const untried = "incident_id = ? AND state = 'queued' AND attempt = 0 AND latest_at > 0"
-
-// Settle puts the incident's pages that wait off until settles: an alert
-// joined it.
-func (t *Tx) Settle(incident int64, settles time.Time) error {
-	return t.exec(`UPDATE pages SET settles_at = ?,
-		due_at = CASE WHEN due_at < latest_at AND ? < latest_at THEN ? ELSE latest_at END WHERE `+untried,
-		millis(settles), millis(settles), millis(settles), incident)
-}
 
 // Release makes the incident's pages that wait due at at, or when they have
 // settled: all that they wait for is known.
 func (t *Tx) Release(incident int64, at time.Time) error {
 	return t.exec(`UPDATE pages SET due_at = CASE WHEN settles_at > ? THEN settles_at ELSE ? END
-		WHERE due_at >= latest_at AND latest_at > ? AND (settles_at < latest_at) AND `+untried,
+		WHERE due_at >= latest_at AND latest_at > ? AND settles_at < latest_at AND kind <> 'updated' AND `+untried,
 		millis(at), millis(at), millis(at), incident)
 }
 
@@ -114,10 +139,13 @@ func (t *Tx) DuePages() (map[string]time.Time, error) {
 // first, and keeps them from being claimed again before until.
 func (t *Tx) Claim(channel string, at, until time.Time, limit int) ([]page.Page, error) {
 	var pages []page.Page
-	for level := alert.Level(0); level <= alert.Info && len(pages) < limit; level++ {
+	for _, level := range []alert.Level{0, alert.P1, alert.P2, alert.P3, alert.Info, updates} {
+		if len(pages) == limit {
+			break
+		}
 		some, err := collect(t, scanPage, "SELECT "+queuedColumns+` FROM pages
 			WHERE state = 'queued' AND lane = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?`,
-			laneOf(channel, level), millis(at), limit-len(pages))
+			lane(channel, level), millis(at), limit-len(pages))
 		if err != nil {
 			return nil, err
 		}

@@ -41,6 +41,10 @@ CREATE TABLE page_refs (
     channel     TEXT   NOT NULL,
     address     TEXT   NOT NULL,
     ref         TEXT   NOT NULL,
+    username    TEXT   NOT NULL,
+    full_name   TEXT   NOT NULL,
+    timezone    TEXT   NOT NULL,
+    language    TEXT   NOT NULL,
     PRIMARY KEY (incident_id, channel, address)
 );
 

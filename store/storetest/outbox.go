@@ -168,13 +168,18 @@ func testSettling(t *testing.T, s Store) {
 	})
 	equal(t, latest, dueOf(t, s, "wecom"))
 	equal(t, settles, dueOf(t, s, "email"))
-	update(t, s, func(tx *store.Tx) error { return tx.Settle(inc.ID, after(700)) })
+	joins := func(ms int) {
+		update(t, s, func(tx *store.Tx) error {
+			return tx.Joined(page.Page{Key: "u", Incident: inc}, after(ms), after(ms), after(ms))
+		})
+	}
+	joins(700)
 	equal(t, latest, dueOf(t, s, "wecom")) // it waits for evidence
 	equal(t, after(700), dueOf(t, s, "email"))
 	update(t, s, func(tx *store.Tx) error { return tx.Release(inc.ID, after(600)) })
 	equal(t, after(700), dueOf(t, s, "wecom"))
 	equal(t, after(700), dueOf(t, s, "email"))
-	update(t, s, func(tx *store.Tx) error { return tx.Settle(inc.ID, after(9000)) })
+	joins(9000)
 	equal(t, latest, dueOf(t, s, "wecom"))
 }
 
@@ -284,9 +289,9 @@ func testMessages(t *testing.T, s Store) {
 		known, err := tx.Composed([]string{"1", "2"})
 		equal(t, map[string]page.Page{"1": said}, known)
 		errSent := tx.MarkSent("1", t0)
-		errRef := errors.Join(tx.SaveRef(p.Thread(), "one"), tx.SaveRef(p.Thread(), "two"))
-		refs, errRefs := tx.Refs([]int64{inc.ID, 77})
-		equal(t, map[page.Thread]string{{Incident: inc.ID, Channel: "slack", Address: "z"}: "two"}, refs)
+		errRef := errors.Join(tx.SaveRef(p, "one"), tx.SaveRef(p, "two"))
+		posts, errRefs := tx.Posts([]int64{inc.ID, 77})
+		equal(t, map[page.Thread]page.Post{{Incident: inc.ID, Channel: "slack", Address: "z"}: {Ref: "two", To: p.To}}, posts)
 		errUpdate := tx.Update(t0.Add(time.Second), updated)
 		updated.Key = "u2"
 		return errors.Join(err, errSent, errRef, errRefs, errUpdate, tx.Update(t0, updated))
@@ -295,6 +300,23 @@ func testMessages(t *testing.T, s Store) {
 	update(t, s, func(tx *store.Tx) error {
 		claimed, err := tx.Claim("slack", t0, t0.Add(time.Minute), 5)
 		equal(t, 1, len(claimed))
+		return err
+	})
+	joins := func(due, latest int) {
+		update(t, s, func(tx *store.Tx) error {
+			at := t0.Add(time.Duration(due) * time.Second)
+			return tx.Joined(page.Page{Key: "u3", Round: 1, Incident: inc}, at, at, t0.Add(time.Duration(latest)*time.Second))
+		})
+	}
+	joins(1, 5)
+	equal(t, t0.Add(time.Second), dueOf(t, s, "slack"))
+	joins(2, 6)
+	equal(t, t0.Add(2*time.Second), dueOf(t, s, "slack"))
+	joins(9, 13)
+	update(t, s, func(tx *store.Tx) error {
+		claimed, err := tx.Claim("slack", t0.Add(5*time.Second), t0.Add(time.Minute), 5)
+		updated.Key, updated.At, updated.Attempt = "u3/slack/z", t0.Add(time.Second), 1
+		equal(t, []page.Page{updated}, claimed)
 		return err
 	})
 }
