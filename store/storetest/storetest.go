@@ -65,6 +65,14 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"figures":                               testFigures,
 		"what is old goes":                      testPrune,
 		"what must stay known stays":            testPruneKeeps,
+		"silences":                              testSilences,
+		"what inhibits":                         testInhibitors,
+		"what is muted wakes":                   testMuted,
+		"recoveries":                            testRecoveries,
+		"who was told of the end":               testToldOfTheEnd,
+		"heartbeats and marks":                  testHeartbeats,
+		"the foremost of many alerts":           testForemost,
+		"what joins":                            testJoins,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
