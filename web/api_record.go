@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
@@ -116,8 +117,20 @@ func (h *Handler) delivery(r *http.Request) (wire.Delivery, error) {
 	if err != nil {
 		return wire.Delivery{}, fmt.Errorf("ask how pages go out: %w", err)
 	}
-	d.Channels, d.Dead = filled(d.Channels), filled(d.Dead)
+	d.Channels, d.Dead = filled(d.Channels), slices.Clone(d.Dead)
+	for i, p := range d.Dead {
+		d.Dead[i] = discreet(p)
+	}
+	d.Dead = filled(d.Dead)
 	return d, nil
+}
+
+// discreet returns a page without what only its reader is to have: a link that
+// acknowledges, the address, the provider's reference.
+func discreet(p page.Record) page.Record {
+	p.AckLink, p.To.Address, p.Ref, p.Key = "", "", "", ""
+	p.Evidence, p.Story, p.Body, p.Incident.Alerts = nil, nil, "", nil
+	return p
 }
 
 func (h *Handler) getDelivery(w http.ResponseWriter, r *http.Request) error {

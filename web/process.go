@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
@@ -32,7 +33,7 @@ func (h *Handler) reload(w http.ResponseWriter, r *http.Request) error {
 	if h.Reload == nil {
 		return notFound("reloading is not served")
 	}
-	if err := h.Reload(r.Context()); err != nil {
+	if err := h.Reload(alert.WithActor(alert.WithVia(r.Context(), "api"), actor)); err != nil {
 		return misconfigured(fmt.Errorf("reload asked by %s: %w", actor, err))
 	}
 	h.logger.InfoContext(r.Context(), "configuration reloaded", "actor", actor)

@@ -183,7 +183,7 @@ func (p *people) furnish() {
 		},
 		Dead: []page.Record{{
 			Page: page.Page{
-				Kind: page.Opened, To: page.Contact{User: "ada", Channel: "email"}, At: start.Add(-time.Hour),
+				Kind: page.Opened, To: page.Contact{User: "ada", Channel: "email", Address: "ada@secret.example"}, AckLink: "https://midwatch/a/41/secret", At: start.Add(-time.Hour),
 				Incident: alert.Incident{ID: 41, Level: alert.P2}, Attempt: 7,
 			},
 			State: page.Dead, SettledAt: start.Add(-30 * time.Minute), Reason: "550 no such mailbox",

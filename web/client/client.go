@@ -106,18 +106,18 @@ func (c *Client) Get(ctx context.Context, id int64) (wire.Story, error) {
 // Acknowledge says that somebody looks after an incident. The name by counts
 // only where the token has none of its own; it may be "".
 func (c *Client) Acknowledge(ctx context.Context, id int64, by string) (alert.Incident, error) {
-	return c.act(ctx, "acknowledge", "ack", id, by)
+	return c.act(ctx, "acknowledge", "ack", id, wire.Act{By: by})
 }
 
 // Resolve says that an incident is over; by is as for Acknowledge.
 func (c *Client) Resolve(ctx context.Context, id int64, by string) (alert.Incident, error) {
-	return c.act(ctx, "resolve", "resolve", id, by)
+	return c.act(ctx, "resolve", "resolve", id, wire.Act{By: by})
 }
 
-func (c *Client) act(ctx context.Context, verb, path string, id int64, by string) (alert.Incident, error) {
+func (c *Client) act(ctx context.Context, verb, path string, id int64, a wire.Act) (alert.Incident, error) {
 	var out alert.Incident
 	what := fmt.Sprintf("%s incident %d", verb, id)
-	err := c.do(ctx, what, http.MethodPost, fmt.Sprintf("incidents/%d/%s", id, path), nil, wire.Act{By: by}, &out)
+	err := c.do(ctx, what, http.MethodPost, fmt.Sprintf("incidents/%d/%s", id, path), nil, a, &out)
 	return out, err
 }
 
