@@ -128,3 +128,75 @@ func BenchmarkPaging(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// bell notes when each alert was first told.
+type bell struct {
+	mu   sync.Mutex
+	rang map[string]time.Time
+}
+
+func (*bell) Edits(string) bool { return false }
+
+func (b *bell) Send(_ context.Context, p page.Page) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.rang[p.Incident.Service]; !ok {
+		b.rang[p.Incident.Service] = time.Now()
+	}
+	return "", nil
+}
+
+// BenchmarkLatency gives the time from an alert's arrival to the provider, for
+// P1s that wait for no evidence, while 1,000 other alerts arrive each second.
+func BenchmarkLatency(b *testing.B) {
+	l := openLedger(b)
+	rings := &bell{rang: map[string]time.Time{}}
+	e, err := incident.New(incident.Config{
+		Store: l, Responders: rota{}, Sender: rings, Logger: discard(), PagesPerMinute: -1, EvidenceWait: -1,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	var work sync.WaitGroup
+	work.Go(func() { _ = e.Run(ctx) })
+	work.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for all := storm(100_000, 2_000); ctx.Err() == nil; all = all[100:] {
+			<-tick.C
+			_ = e.Receive(ctx, all[:100])
+		}
+	})
+	sent := map[string]time.Time{}
+	for b.Loop() {
+		a := storm(1, 1)[0]
+		service := fmt.Sprint("urgent-", len(sent))
+		a.Labels["service"], a.Labels["severity"] = model.LabelValue(service), "P1"
+		sent[service] = time.Now()
+		if err := e.Receive(ctx, []alert.Alert{a}); err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(7 * time.Millisecond)
+	}
+	var took []time.Duration
+	poll(b, func() bool {
+		rings.mu.Lock()
+		defer rings.mu.Unlock()
+		took = took[:0]
+		for service, at := range sent {
+			if rang, ok := rings.rang[service]; ok {
+				took = append(took, rang.Sub(at))
+			}
+		}
+		return len(took) == len(sent)
+	})
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+	stop()
+	work.Wait()
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

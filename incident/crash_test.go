@@ -9,254 +9,223 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
-	"github.com/midwatch-slo/midwatch/incident"
+	"github.com/midwatch-slo/midwatch/internal/servers"
 	"github.com/midwatch-slo/midwatch/page"
-	"github.com/midwatch-slo/midwatch/store"
 )
 
-// record is one line of what the child did to the outside: it sent a page, or
-// answered an acknowledgement.
-type record struct {
-	Life    string    `json:"life"`
-	Did     string    `json:"did"` // page or ack
-	Key     string    `json:"key"` // of the page
-	Service string    `json:"service"`
-	At      time.Time `json:"at"`
+// Kills at seeded random moments of a random timeline of alerts,
+// acknowledgements and hand-offs. MIDWATCH_CHAOS_KILLS says how many, and
+// MIDWATCH_CHAOS_SEED which.
+
+func TestCrashesOfOneProcess(t *testing.T) {
+	c := newCrash(t, 1)
+	c.late = 5 * time.Second
+	c.play()
 }
 
-// diary is the file that survives the child. A line is in it for good once
-// write has returned.
-type diary struct {
-	mu   sync.Mutex
-	file *os.File
-	life string
-}
-
-func (d *diary) write(r record) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	r.Life, r.At = d.life, time.Now()
-	line, err := json.Marshal(r)
+func TestCrashesOfThreeReplicas(t *testing.T) {
+	server, err := servers.StartPostgres(t.Context(), servers.PostgresSpec{Dir: t.TempDir()})
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	if _, err := d.file.Write(append(line, '\n')); err != nil {
-		return err
-	}
-	return d.file.Sync()
-}
-
-// provider sends into the diary, with the faults of a real one: one try in
-// four fails, and an accepted page takes some time to say so.
-type provider struct{ *diary }
-
-func (p provider) Edits(string) bool { return false }
-
-func (p provider) Send(ctx context.Context, pg page.Page) (string, error) {
-	if rand.IntN(4) == 0 {
-		return "", &page.SendError{Channel: pg.To.Channel, Temporary: true, Err: fmt.Errorf("busy")}
-	}
-	if err := p.write(record{Did: "page", Key: pg.Key, Service: pg.Incident.Service}); err != nil {
-		return "", err
-	}
-	select {
-	case <-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond):
-	case <-ctx.Done():
-	}
-	return "", nil
-}
-
-// crashChild is a Midwatch of engine and store alone, until it is killed.
-func crashChild(dir string) int {
-	if err := serveChild(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	return 1
-}
-
-func serveChild(dir string) error {
-	ctx := context.Background()
-	file, err := os.OpenFile(filepath.Join(dir, "diary"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	s, err := store.OpenSQLite(ctx, filepath.Join(dir, "midwatch.db"))
-	if err != nil {
-		return err
-	}
-	d := &diary{file: file, life: os.Getenv("MIDWATCH_CRASH_LIFE")}
-	e, err := incident.New(incident.Config{
-		Store: ledger{s}, Responders: rota{}, Sender: provider{d}, Logger: discard(), PagesPerMinute: -1,
-		Retry: incident.RetryPolicy{First: 20 * time.Millisecond, Longest: 100 * time.Millisecond},
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
 	})
-	if err != nil {
-		return err
+	c := newCrash(t, 3)
+	if c.url, err = server.CreateDatabase(t.Context(), "crash"); err != nil {
+		t.Fatal(err)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	go func() { _ = e.Run(ctx) }()
-	fmt.Println(l.Addr())
-	server := &http.Server{Handler: childHandler(e, d), ReadHeaderTimeout: time.Second}
-	return server.Serve(l)
-}
-
-func childHandler(e *incident.Engine, d *diary) http.Handler {
-	answer := func(do func(*http.Request) error) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if err := do(r); err != nil {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-			}
-		}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /alerts", answer(func(r *http.Request) error {
-		alerts, err := alert.Parse(r.Body, time.Now())
-		if err != nil {
-			return err
-		}
-		return e.Receive(r.Context(), alerts)
-	}))
-	mux.HandleFunc("POST /ack", answer(func(r *http.Request) error {
-		service := r.FormValue("service")
-		list, err := e.List(r.Context(), false)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(list, func(inc alert.Incident) bool { return inc.Service == service })
-		if i < 0 {
-			return fmt.Errorf("no incident of %q", service)
-		}
-		if _, err := e.Acknowledge(r.Context(), list[i].ID, "li"); err != nil {
-			return err
-		}
-		return d.write(record{Did: "ack", Service: service})
-	}))
-	return mux
+	c.late = 20 * time.Second // what a dead replica had claimed is free after 15
+	c.play()
 }
 
 // crash is the parent's side: what it was promised, and what it saw.
 type crash struct {
 	t      *testing.T
 	dir    string
+	url    string        // of the database; "" for SQLite
+	late   time.Duration // how long after it is due a page may come, while a process lives
+	seed   uint64
+	kills  int
 	random *rand.Rand
 	client *http.Client
+	begun  time.Time
 
+	children []*child
+	lives    int
 	posted   int
-	accepted []string        // services whose alert was answered with 200
-	acked    map[string]bool // services that it tried to acknowledge
-	inFlight map[string]int  // by page: at how many kills it was claimed and not settled
+	accepted map[string]*promise // by service: of alerts that were answered with 200
+	acked    map[string]bool     // services that it tried to acknowledge
+	inFlight map[string]int      // by page: at how many kills it was claimed and not settled
+	absences []span              // when no process lived
 }
 
-func TestKilledAtAnyMoment(t *testing.T) {
-	const seed, kills = 20261121, 10
+type child struct {
+	*exec.Cmd
+	address string
+}
+
+// promise is an alert that was accepted: between sent and answered, its
+// incident began.
+type promise struct {
+	level          alert.Level
+	sent, answered time.Time
+}
+
+type span struct{ from, to time.Time }
+
+func newCrash(t *testing.T, processes int) *crash {
 	c := &crash{
-		t: t, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 0)),
-		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{}},
-		acked:  map[string]bool{}, inFlight: map[string]int{},
+		t: t, dir: t.TempDir(), seed: 20261121, kills: 50, begun: time.Now(),
+		client:   &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{}},
+		children: make([]*child, processes), accepted: map[string]*promise{}, acked: map[string]bool{}, inFlight: map[string]int{},
 	}
-	for life := range kills {
-		child, address := c.start(life)
-		c.live(address, child)
-		c.noteInFlight()
+	if raced || testing.Short() {
+		c.kills = 5
 	}
-	child, _ := c.start(kills)
+	for name, set := range map[string]func(n uint64){
+		"MIDWATCH_CHAOS_KILLS": func(n uint64) { c.kills = int(n) }, //nolint:gosec // few
+		"MIDWATCH_CHAOS_SEED":  func(n uint64) { c.seed = n },
+	} {
+		if text := os.Getenv(name); text != "" {
+			n, err := strconv.ParseUint(text, 10, 31)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			set(n)
+		}
+	}
+	c.random = rand.New(rand.NewPCG(c.seed, uint64(processes)))
+	return c
+}
+
+func (c *crash) play() {
+	defer func() {
+		if c.t.Failed() {
+			c.t.Logf("run it again: MIDWATCH_CHAOS_SEED=%d MIDWATCH_CHAOS_KILLS=%d go test ./incident -run '^%s$'", c.seed, c.kills, c.t.Name())
+		}
+	}()
+	for i := range c.children {
+		c.start(i)
+	}
+	for range c.kills {
+		c.live()
+	}
 	c.waitUntilAllArePaged()
-	c.kill(child)
+	for i := range c.children {
+		c.kill(i)
+	}
 	c.client.CloseIdleConnections()
 	c.check()
 }
 
-func (c *crash) start(life int) (*exec.Cmd, string) {
+func (c *crash) start(i int) {
 	c.t.Helper()
-	child := exec.CommandContext(c.t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), "MIDWATCH_CRASH_DIR="+c.dir, fmt.Sprint("MIDWATCH_CRASH_LIFE=", life))
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
+	cmd := exec.CommandContext(c.t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "MIDWATCH_CRASH_DIR="+c.dir, "MIDWATCH_CRASH_URL="+c.url,
+		fmt.Sprint("MIDWATCH_CRASH_LIFE=", c.lives), fmt.Sprint("MIDWATCH_CRASH_BEGUN=", c.begun.UnixMilli()))
+	c.lives++
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
 	if err == nil {
-		err = child.Start()
+		err = cmd.Start()
 	}
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	address, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		c.t.Fatalf("child %d does not start: %v", life, err)
+		c.t.Fatalf("child %d does not start: %v", c.lives-1, err)
 	}
-	return child, strings.TrimSpace(address)
+	c.children[i] = &child{cmd, strings.TrimSpace(address)}
 }
 
-func (c *crash) kill(child *exec.Cmd) {
-	if err := child.Process.Kill(); err != nil {
+func (c *crash) kill(i int) {
+	if err := c.children[i].Process.Kill(); err != nil {
 		c.t.Error(err)
 	}
-	_ = child.Wait() // it says that it was killed
+	_ = c.children[i].Wait() // it says that it was killed
 }
 
-// live posts alerts and acknowledgements until the child is killed, which is
-// some time after enough of them.
-func (c *crash) live(address string, child *exec.Cmd) {
-	dead := make(chan struct{})
-	most := 80
+// live posts alerts and acknowledgements until a child is killed and started
+// again, which is some time after enough of them.
+func (c *crash) live() {
+	victim, most := c.random.IntN(len(c.children)), 24
 	if raced {
 		most = 12
 	}
 	enough := most/4 + c.random.IntN(most)
+	pause := time.Duration(c.random.IntN(30)) * time.Millisecond
+	dead := make(chan time.Time)
 	for n := 0; ; n++ {
+		if n == enough {
+			time.AfterFunc(pause, func() { c.kill(victim); dead <- time.Now() })
+		}
 		select {
-		case <-dead:
+		case died := <-dead:
+			c.noteInFlight(c.children[victim].Process.Pid)
+			c.start(victim)
+			if len(c.children) == 1 {
+				c.absences = append(c.absences, span{died, time.Now()})
+			}
 			return
 		default:
 		}
-		c.post(address)
-		if n == enough {
-			span := time.Duration(c.random.IntN(50)) * time.Millisecond
-			time.AfterFunc(span, func() { defer close(dead); c.kill(child) })
-		}
-		if len(c.accepted) > 0 && (n == enough/2 || c.random.IntN(8) == 0) { // at least once a life
-			service := c.accepted[len(c.accepted)-1-c.random.IntN(min(20, len(c.accepted)))]
+		c.post(c.anyAddress())
+		if service, ok := c.anyService(); ok && (n == enough/2 || c.random.IntN(8) == 0) {
 			c.acked[service] = true
-			c.call(address, "/ack?service="+url.QueryEscape(service), nil)
+			c.call(c.anyAddress(), "/ack?service="+url.QueryEscape(service), nil)
 		}
 	}
+}
+
+func (c *crash) anyAddress() string { return c.children[c.random.IntN(len(c.children))].address }
+
+// anyService returns one of the last services that were accepted.
+func (c *crash) anyService() (string, bool) {
+	service := fmt.Sprint("s", c.posted-c.random.IntN(20))
+	return service, c.accepted[service] != nil
 }
 
 // post sends a few alerts of new services, some of them twice, as the two
 // Prometheus of a pair do.
 func (c *crash) post(address string) {
 	var services []string
+	var levels []alert.Level
 	var alerts []map[string]any
-	for range 1 + c.random.IntN(4) {
+	for range 1 + c.random.IntN(3) {
 		c.posted++
-		service := fmt.Sprint("s", c.posted)
-		services = append(services, service)
-		level := []string{"P1", "P2"}[c.random.IntN(2)]
-		alerts = append(alerts, map[string]any{"labels": map[string]string{"alertname": "Down", "service": service, "severity": level}})
+		service, level := fmt.Sprint("s", c.posted), alert.P1+alert.Level(c.random.IntN(2)) //nolint:gosec // 0 or 1
+		services, levels = append(services, service), append(levels, level)
+		alerts = append(alerts, map[string]any{"labels": map[string]string{"alertname": "Down", "service": service, "severity": level.String()}})
 	}
 	body, err := json.Marshal(alerts)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	accepted := false
+	sent, accepted := time.Now(), false
 	for range 1 + c.random.IntN(2) {
 		accepted = c.call(address, "/alerts", body) || accepted
+		address = c.anyAddress()
 	}
-	if accepted {
-		c.accepted = append(c.accepted, services...)
+	if !accepted {
+		return
+	}
+	for i, s := range services {
+		c.accepted[s] = &promise{levels[i], sent, time.Now()}
 	}
 }
 
@@ -278,13 +247,19 @@ func (c *crash) call(address, path string, body []byte) bool {
 }
 
 // noteInFlight reads which pages the dead child had claimed and not settled.
-func (c *crash) noteInFlight() {
-	db, err := sql.Open("sqlite", filepath.Join(c.dir, "midwatch.db"))
+func (c *crash) noteInFlight(pid int) {
+	driver, source, mine := "sqlite", filepath.Join(c.dir, "midwatch.db"), "%"
+	if c.url != "" {
+		driver, source, mine = "pgx", c.url, fmt.Sprintf("%%/%d/%%", pid)
+	}
+	db, err := sql.Open(driver, source)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(c.t.Context(), "SELECT key FROM pages WHERE state = 'queued' AND leased_until > 0")
+	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	defer cancel()
+	rows, err := db.QueryContext(ctx, "SELECT key FROM pages WHERE state = 'queued' AND leased_until > 0 AND leased_by LIKE '"+mine+"'")
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -315,22 +290,47 @@ func (c *crash) records() (all []record) {
 	return all
 }
 
-func (c *crash) unpaged() (missing []string) {
-	paged := map[string]bool{}
+// told is what people were told of a service.
+type told struct {
+	first record // to whoever is on call
+	above record // to whoever is above all
+}
+
+func (c *crash) told() map[string]*told {
+	all := map[string]*told{}
 	for _, r := range c.records() {
-		paged[r.Service] = paged[r.Service] || r.Did == "page"
+		if r.Did != "page" {
+			continue
+		}
+		if all[r.Service] == nil {
+			all[r.Service] = &told{}
+		}
+		to := &all[r.Service].first
+		if r.User == above {
+			to = &all[r.Service].above
+		}
+		if to.Key == "" {
+			*to = r
+		}
 	}
-	for _, s := range c.accepted {
-		if !paged[s] && !c.acked[s] {
-			missing = append(missing, s)
+	return all
+}
+
+// unpaged returns which promises are not kept yet.
+func (c *crash) unpaged() (missing []string) {
+	all := c.told()
+	for service, p := range c.accepted {
+		t := all[service]
+		if !c.acked[service] && (t == nil || t.first.Key == "" || p.level == alert.P2 && t.above.Key == "") {
+			missing = append(missing, service)
 		}
 	}
 	return missing
 }
 
 func (c *crash) waitUntilAllArePaged() {
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(50 * time.Millisecond)
+	deadline := time.After(escalateAfter + 2*c.late)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		missing := c.unpaged()
@@ -345,9 +345,15 @@ func (c *crash) waitUntilAllArePaged() {
 	}
 }
 
-// check looks for pages sent more often than the kills excuse, and for pages
+// check compares what was sent with what was promised: each alert to the
+// right person in time, no page more often than the kills excuse, and none
 // after an acknowledgement.
 func (c *crash) check() {
+	for service, told := range c.told() {
+		if p := c.accepted[service]; p != nil {
+			c.checkPromise(service, p, told)
+		}
+	}
 	times, acked, repeated, excuses := map[string]int{}, map[string]record{}, 0, 0
 	for _, r := range c.records() {
 		if r.Did == "ack" {
@@ -358,7 +364,7 @@ func (c *crash) check() {
 			repeated++
 		}
 		// A send that was under way when it was acknowledged may end.
-		if a, ok := acked[r.Service]; ok && (r.Life != a.Life || r.At.Sub(a.At) > 500*time.Millisecond) {
+		if a, ok := acked[r.Service]; ok && r.At.Sub(a.At) > time.Second {
 			c.t.Errorf("page %s in life %s, %s after the acknowledgement in life %s", r.Key, r.Life, r.At.Sub(a.At), a.Life)
 		}
 	}
@@ -370,9 +376,48 @@ func (c *crash) check() {
 	for _, n := range c.inFlight {
 		excuses += n
 	}
-	c.t.Logf("%d alerts accepted, %d pages, %d acknowledged, %d sends in flight at the kills, %d repeated",
-		len(c.accepted), len(times), len(acked), excuses, repeated)
-	if len(c.accepted) < 50 || len(acked) < 5 || excuses == 0 {
+	c.t.Logf("%d kills, %d alerts accepted, %d pages, %d acknowledged, %d sends in flight at the kills, %d repeated",
+		c.kills, len(c.accepted), len(times), len(acked), excuses, repeated)
+	if len(c.accepted) < 5*c.kills || len(acked) < c.kills/4 || excuses == 0 {
 		c.t.Error("too little happened for the test to mean anything")
 	}
+}
+
+// checkPromise says when an alert was told to the wrong person, or late.
+func (c *crash) checkPromise(service string, p *promise, t *told) {
+	if t.first.Key != "" && t.first.Kind == page.Opened {
+		right := map[string]bool{onWatch(c.begun, p.sent): true, onWatch(c.begun, p.answered): true}
+		for at := p.sent; at.Before(p.answered); at = at.Add(turn / 2) {
+			right[onWatch(c.begun, at)] = true
+		}
+		if !right[t.first.User] {
+			c.t.Errorf("%s was told to %s, who was not on call between %s and %s", service, t.first.User, p.sent, p.answered)
+		}
+		if late := t.first.At.Sub(p.answered) - c.absence(p.answered, t.first.At); late > c.late {
+			c.t.Errorf("%s was told %s late", service, late)
+		}
+	}
+	if p.level == alert.P2 && t.above.Key != "" {
+		due := p.answered.Add(escalateAfter)
+		if t.above.At.Before(p.sent.Add(escalateAfter)) {
+			c.t.Errorf("%s went on %s before its time", service, due.Sub(t.above.At))
+		}
+		if late := t.above.At.Sub(due) - c.absence(due, t.above.At); late > c.late {
+			c.t.Errorf("%s went on %s late", service, late)
+		}
+	}
+}
+
+// absence returns for how long of a span no process lived.
+func (c *crash) absence(from, to time.Time) (sum time.Duration) {
+	for _, a := range c.absences {
+		if a.from.Before(from) {
+			a.from = from
+		}
+		if to.Before(a.to) {
+			a.to = to
+		}
+		sum += max(0, a.to.Sub(a.from))
+	}
+	return sum
 }

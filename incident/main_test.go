@@ -27,21 +27,21 @@ func TestMain(m *testing.M) {
 }
 
 // ledger is the real store as the engine wants it.
-type ledger struct{ *store.SQLite }
+type ledger struct{ *store.Store }
 
 func (l ledger) Update(ctx context.Context, f func(incident.Tx) error) error {
-	return l.SQLite.Update(ctx, func(tx *store.Tx) error { return f(tx) })
+	return l.Store.Update(ctx, func(tx *store.Tx) error { return f(tx) })
 }
 
 func (l ledger) View(ctx context.Context, f func(incident.Tx) error) error {
-	return l.SQLite.View(ctx, func(tx *store.Tx) error { return f(tx) })
+	return l.Store.View(ctx, func(tx *store.Tx) error { return f(tx) })
 }
 
 var _ incident.Store = ledger{}
 
 func openLedger(t testing.TB) ledger {
 	t.Helper()
-	s, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "midwatch.db"))
+	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "midwatch.db")})
 	if err != nil {
 		t.Fatal(err)
 	}

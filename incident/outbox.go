@@ -133,17 +133,16 @@ func (c courier) deliverDue(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return next, err
 	}
+	if free := c.slots.free(dueChannels(due, at)); len(free) > 0 {
+		if due, err = c.claimFrom(ctx, free, at); err != nil {
+			return next, err
+		}
+	}
 	if !gather.IsZero() && !gather.After(at) {
 		if err := c.gatherDue(ctx, c, at); err != nil {
 			return next, err
 		}
 		gather = at.Add(lookAgain)
-	}
-	free := c.slots.free(dueChannels(due, at))
-	if len(free) > 0 {
-		if due, err = c.claimFrom(ctx, free, at); err != nil {
-			return next, err
-		}
 	}
 	return c.nextLook(ctx, due, gather, at), nil
 }
