@@ -245,6 +245,10 @@ func (p *Postgres) CreateDatabase(ctx context.Context, name string) (string, err
 	return u.String(), nil
 }
 
+// Discard ends the server without regard to its data, which takes no time: for
+// one that is of no more use.
+func (p *Postgres) Discard() error { return p.end(syscall.SIGQUIT) }
+
 // URL returns that of the database postgres, which every PostgreSQL has; it
 // holds the password.
 func (p *Postgres) URL() string { return p.url.String() }

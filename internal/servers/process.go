@@ -142,7 +142,11 @@ func (p *Process) Stop() error {
 	if p == nil {
 		return nil
 	}
-	_ = p.cmd.Process.Signal(p.spec.StopSignal) // it may have ended by itself
+	return p.end(p.spec.StopSignal)
+}
+
+func (p *Process) end(signal syscall.Signal) error {
+	_ = p.cmd.Process.Signal(signal) // it may have ended by itself
 	select {
 	case <-p.done:
 		return nil
