@@ -26,6 +26,7 @@ func tables() []table {
 		{"alerts", []string{"id"}},
 		{"events", []string{"id"}},
 		{"pages", []string{"id"}},
+		{"drills", []string{"incident_id"}},
 		{"page_refs", []string{"incident_id", "channel", "address"}},
 		{"inhibitors", []string{"key", "alert_id"}},
 		{"recoveries", []string{"incident_id"}},

@@ -37,7 +37,7 @@ func BenchmarkIntake(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer p.Stop()
+		defer p.Discard()
 		n := 0
 		for b.Loop() {
 			n++

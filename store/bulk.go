@@ -27,6 +27,9 @@ func (t *Tx) insertMany(table, columns, then string, rows [][]any) error {
 // insertManyIDs is insertMany for a table with an id, and returns those of the
 // rows, in their order.
 func (t *Tx) insertManyIDs(table, columns string, rows [][]any) ([]int64, error) {
+	if t.alone {
+		return t.insertNumbered(table, columns, rows)
+	}
 	ids, err := t.insert(table, columns, "RETURNING id", rows)
 	if err != nil {
 		return nil, err
@@ -36,6 +39,45 @@ func (t *Tx) insertManyIDs(table, columns string, rows [][]any) ([]int64, error)
 	}
 	slices.Sort(ids) // they are given out in the order of the rows, and returned in any
 	return ids, nil
+}
+
+// insertID adds a row to a table with an id, and returns that.
+func (t *Tx) insertID(table, columns string, row []any) (int64, error) {
+	ids, err := t.insertManyIDs(table, columns, [][]any{row})
+	if err != nil {
+		return 0, err
+	}
+	return ids[0], nil
+}
+
+// insertNumbered gives the rows their ids, which nobody else gives out
+// meanwhile. So no answer need be waited for but the first: which id is next.
+func (t *Tx) insertNumbered(table, columns string, rows [][]any) ([]int64, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	next, ok := t.next[table]
+	if !ok {
+		var err error
+		next, _, err = first(t, scanID, "SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END FROM "+table+"_id_seq")
+		if err != nil {
+			return nil, err
+		}
+	}
+	ids, numbered := make([]int64, len(rows)), make([][]any, len(rows))
+	for i, row := range rows {
+		ids[i] = next + int64(i)
+		numbered[i] = append([]any{ids[i]}, row...)
+	}
+	last := ids[len(ids)-1]
+	if t.next == nil {
+		t.next = map[string]int64{}
+	}
+	t.next[table] = last + 1
+	if _, err := t.insert(table, "id, "+columns, "", numbered); err != nil {
+		return nil, err
+	}
+	return ids, t.exec("SELECT setval('"+table+"_id_seq', ?)", last)
 }
 
 func (t *Tx) insert(table, columns, then string, rows [][]any) ([]int64, error) {

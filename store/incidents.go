@@ -34,8 +34,6 @@ func incidentValues(i alert.Incident) []any {
 }
 
 // places returns n question marks for values.
-func places(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
-
 // assignments returns "a = ?, b = ?" for the columns "a, b".
 func assignments(columns string) string { return strings.ReplaceAll(columns, ",", " = ?,") + " = ?" }
 
@@ -155,8 +153,7 @@ func (t *Tx) DueIncidents(at time.Time, limit int) ([]alert.Incident, error) {
 
 // AddIncident keeps a new incident, without its alerts, and returns its ID.
 func (t *Tx) AddIncident(inc alert.Incident) (int64, error) {
-	values := incidentValues(inc)
-	id, _, err := first(t, scanID, "INSERT INTO incidents ("+incidentFields+") VALUES ("+places(len(values))+") RETURNING id", values...)
+	id, err := t.insertID("incidents", incidentFields, incidentValues(inc))
 	if err != nil {
 		return 0, fmt.Errorf("add incident %q: %w", inc.Key, err)
 	}

@@ -35,7 +35,7 @@ func onBoth(t *testing.T, test func(t *testing.T, d dialect, db *sql.DB, c Confi
 			t.Fatal(err)
 		}
 		defer func() {
-			if err := p.Stop(); err != nil {
+			if err := p.Discard(); err != nil {
 				t.Error(err)
 			}
 		}()

@@ -278,6 +278,9 @@ func (s *pgSession) query(ctx context.Context, query string, args []any) (rows, 
 
 // insert adds all rows by one statement, which is the same for any number.
 func (s *pgSession) insert(ctx context.Context, table string, columns []string, then string, values [][]any) ([]int64, error) {
+	if len(values) == 1 {
+		return s.insertAll(ctx, insertion(table, columns, 1)+then, then, values[0])
+	}
 	args := columnsOf(len(columns), values)
 	types := make([]string, len(args))
 	for i, a := range args {
@@ -287,6 +290,11 @@ func (s *pgSession) insert(ctx context.Context, table string, columns []string, 
 	names := strings.Join(columns, ", ")
 	query := "INSERT INTO " + table + " (" + names + ") SELECT " + names + " FROM unnest(" + strings.Join(types, ", ") +
 		") WITH ORDINALITY AS rows (" + names + ", row_number) ORDER BY row_number" + then
+	return s.insertAll(ctx, query, then, args)
+}
+
+// insertAll waits for the answer only when there is one.
+func (s *pgSession) insertAll(ctx context.Context, query, then string, args []any) ([]int64, error) {
 	if !strings.Contains(then, "RETURNING") {
 		return nil, s.exec(ctx, query, args)
 	}
@@ -330,14 +338,16 @@ func (s *pgSession) ask(ctx context.Context) (*answer, error) {
 	}
 	ctx, cancel := patient(ctx)
 	a := &answer{session: s, cancel: cancel, fields: all[len(all)-1].st.Fields, results: s.conn.ExecBatch(ctx, batch)}
-	for i := range all {
-		if !a.results.NextResult() {
-			a.query = all[i].query
+	for i, p := range all {
+		a.query = p.query
+		if i > 0 { // what the one before it answers is of no interest
+			_, a.err = a.rows.Close()
+		}
+		if a.err != nil || !a.results.NextResult() {
 			return nil, a.Close()
 		}
+		a.rows = a.results.ResultReader()
 	}
-	a.query = all[len(all)-1].query
-	a.rows = a.results.ResultReader()
 	return a, nil
 }
 

@@ -118,7 +118,7 @@ func (s *Postgres) open(ctx context.Context, config *pgx.ConnConfig) error {
 		s.idle <- s.session(ctx, idleReader, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	}
 	s.claimer = startWriter(ctx, s.session(ctx, idleWriter, "BEGIN"), s.tx)
-	s.writer = startWriter(ctx, s.session(ctx, idleWriter, locked()...), s.tx)
+	s.writer = startWriter(ctx, s.session(ctx, idleWriter, locked()...), s.aloneTx)
 	var err error
 	if s.beat, err = startHeart(ctx, s); err != nil {
 		s.claimer.stop()
@@ -179,6 +179,12 @@ func turnToMigrate(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, erro
 
 func (s *Postgres) tx(ctx context.Context, c session) *Tx {
 	return &Tx{ctx: ctx, s: c, dialect: postgres, replica: s.replica}
+}
+
+func (s *Postgres) aloneTx(ctx context.Context, c session) *Tx {
+	t := s.tx(ctx, c)
+	t.alone = true
+	return t
 }
 
 // Update runs f in a transaction and returns once it is committed and synced.

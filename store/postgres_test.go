@@ -26,7 +26,7 @@ func newDatabases(t *testing.T) *databases {
 	d := &databases{spec: servers.PostgresSpec{Dir: t.TempDir(), Listen: addr, Password: "it's secret"}}
 	d.restart(t)
 	t.Cleanup(func() {
-		if err := d.server.Stop(); err != nil {
+		if err := d.server.Discard(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -17,6 +17,9 @@ type Tx struct {
 	s       session
 	dialect dialect
 	replica string // whose process this is, where several share a database; else ""
+
+	alone bool             // no other transaction adds rows
+	next  map[string]int64 // by table: the id of the next row, where this transaction gives them out
 }
 
 // exec runs a statement. Its error may come as late as that of a later
