@@ -69,6 +69,7 @@ type intake struct {
 	at     time.Time
 
 	latest map[model.Fingerprint][]*alert.Alert // by label set: the alert in the latest incident
+	prints []model.Fingerprint                  // of each alert of the batch
 	groups []group                              // of each alert of the batch that may begin to fire
 	cases  map[int64]*caseFile
 	open   map[string]*caseFile  // unresolved, by key
@@ -145,11 +146,11 @@ func (in *intake) news() bool {
 func (in *intake) load(alerts []alert.Alert) error {
 	in.alive, in.cases = map[time.Time][]int64{}, map[int64]*caseFile{}
 	in.open, in.lately = map[string]*caseFile{}, map[string]*caseFile{}
-	fingerprints := make([]model.Fingerprint, len(alerts))
+	in.prints = make([]model.Fingerprint, len(alerts))
 	for i, a := range alerts {
-		fingerprints[i] = a.Fingerprint()
+		in.prints[i] = a.Fingerprint()
 	}
-	if err := in.loadLatest(fingerprints); err != nil {
+	if err := in.loadLatest(in.prints); err != nil {
 		return err
 	}
 	ids := map[int64]bool{}
@@ -176,7 +177,7 @@ func (in *intake) loadGroups(alerts []alert.Alert) error {
 		if a.State == alert.Resolved {
 			continue
 		}
-		if known := in.find(a); known != nil && in.cases[known.IncidentID].Status != alert.Closed {
+		if known := in.find(a, i); known != nil && in.cases[known.IncidentID].Status != alert.Closed {
 			continue
 		}
 		in.groups[i] = in.engine.groupOf(a)
@@ -233,7 +234,8 @@ func (in *intake) loadLatest(fingerprints []model.Fingerprint) error {
 			continue
 		}
 		seen[a.ID] = true
-		in.latest[a.Fingerprint()] = append(in.latest[a.Fingerprint()], &a)
+		fp := a.Fingerprint()
+		in.latest[fp] = append(in.latest[fp], &a)
 	}
 	return err
 }
@@ -247,9 +249,10 @@ func (in *intake) file(inc alert.Incident) *caseFile {
 	return c
 }
 
-// find returns the alert of the same labels in the latest incident, or nil.
-func (in *intake) find(a alert.Alert) *alert.Alert {
-	for _, known := range in.latest[a.Fingerprint()] {
+// find returns the alert in the latest incident that has the labels of a, the
+// ith of the batch, or nil.
+func (in *intake) find(a alert.Alert, i int) *alert.Alert {
+	for _, known := range in.latest[in.prints[i]] {
 		if known.Labels.Equal(a.Labels) {
 			return known
 		}
@@ -259,7 +262,7 @@ func (in *intake) find(a alert.Alert) *alert.Alert {
 
 // take does with an alert, the ith of the batch, what judge says.
 func (in *intake) take(a alert.Alert, i int) error {
-	latest := in.find(a)
+	latest := in.find(a, i)
 	if latest == nil {
 		if judge(a, alert.Alert{}, alert.Incident{}, false) == begin {
 			return in.begin(a, nil, i)
@@ -309,7 +312,7 @@ func (in *intake) begin(a alert.Alert, latest *alert.Alert, i int) error {
 		return nil
 	}
 	a.IncidentID = c.ID
-	in.remember(&a)
+	in.remember(&a, i)
 	c.add(&a)
 	return nil
 }
@@ -333,14 +336,14 @@ func (in *intake) caseOf(a alert.Alert, g group) (*caseFile, error) {
 	return c, nil
 }
 
-// remember makes a the latest alert of its labels.
-func (in *intake) remember(a *alert.Alert) {
-	same := in.latest[a.Fingerprint()]
+// remember makes a, the ith of the batch, the latest alert of its labels.
+func (in *intake) remember(a *alert.Alert, i int) {
+	same := in.latest[in.prints[i]]
 	for i, known := range same {
 		if known.Labels.Equal(a.Labels) {
 			same[i] = a
 			return
 		}
 	}
-	in.latest[a.Fingerprint()] = append(same, a)
+	in.latest[in.prints[i]] = append(same, a)
 }

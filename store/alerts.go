@@ -36,21 +36,15 @@ func (t *Tx) LatestAlerts(fingerprints []model.Fingerprint) ([]alert.Alert, erro
 // AddAlerts keeps new alerts as the latest of their label sets and sets their
 // IDs.
 func (t *Tx) AddAlerts(alerts []*alert.Alert) error {
-	for len(alerts) > 0 {
-		part := alerts[:min(chunk, len(alerts))]
-		alerts = alerts[len(part):]
-		texts := make([]string, len(part))
+	for part := range slices.Chunk(alerts, chunk) {
+		texts, prints := make([]string, len(part)), make([]int64, len(part))
 		for i, a := range part {
-			text, err := json.Marshal(a.Labels)
-			if err != nil {
-				return fmt.Errorf("add alert %s: %w", a.Labels, err)
-			}
-			texts[i] = string(text)
+			texts[i], prints[i] = labelsJSON(a.Labels), signed(a.Fingerprint())
 		}
-		if err := t.outdate(part, texts); err != nil {
+		if err := t.outdate(texts, prints); err != nil {
 			return err
 		}
-		if err := t.insertAlerts(part, texts); err != nil {
+		if err := t.insertAlerts(part, texts, prints); err != nil {
 			return fmt.Errorf("add alerts: %w", err)
 		}
 	}
@@ -58,16 +52,12 @@ func (t *Tx) AddAlerts(alerts []*alert.Alert) error {
 }
 
 // outdate makes earlier alerts of the same label sets no longer the latest.
-func (t *Tx) outdate(alerts []*alert.Alert, texts []string) error {
+func (t *Tx) outdate(texts []string, prints []int64) error {
 	type known struct {
 		id   int64
 		text string
 	}
-	fps, sets := make([]int64, len(alerts)), make(map[string]bool, len(texts))
-	for i, a := range alerts {
-		fps[i], sets[texts[i]] = signed(a.Fingerprint()), true
-	}
-	latest, err := among(fps, "SELECT id, labels FROM alerts WHERE latest = 1 AND fingerprint IN (%s)",
+	latest, err := among(prints, "SELECT id, labels FROM alerts WHERE latest = 1 AND fingerprint IN (%s)",
 		func(query string, values []any) ([]known, error) {
 			return collect(t, func(r scanner, k *known) error { return r.Scan(&k.id, &k.text) }, query, values...)
 		})
@@ -76,7 +66,7 @@ func (t *Tx) outdate(alerts []*alert.Alert, texts []string) error {
 	}
 	var ids []int64
 	for _, k := range latest {
-		if sets[k.text] {
+		if slices.Contains(texts, k.text) {
 			ids = append(ids, k.id)
 		}
 	}
@@ -86,15 +76,11 @@ func (t *Tx) outdate(alerts []*alert.Alert, texts []string) error {
 	return err
 }
 
-func (t *Tx) insertAlerts(alerts []*alert.Alert, labels []string) error {
+func (t *Tx) insertAlerts(alerts []*alert.Alert, labels []string, prints []int64) error {
 	rows := make([][]any, len(alerts))
 	for i, a := range alerts {
-		annotations, err := asJSON(a.Annotations)
-		if err != nil {
-			return err
-		}
 		rows[i] = []any{
-			a.IncidentID, signed(a.Fingerprint()), 1, labels[i], annotations, a.GeneratorURL, string(a.State),
+			a.IncidentID, prints[i], 1, labels[i], labelsJSON(a.Annotations), a.GeneratorURL, string(a.State),
 			millis(a.StartsAt), millis(a.EndsAt), millis(a.UpdatedAt),
 		}
 	}
@@ -106,18 +92,51 @@ func (t *Tx) insertAlerts(alerts []*alert.Alert, labels []string) error {
 	return err
 }
 
+// labelsJSON returns labels as encoding/json writes them, by which label sets
+// are compared in the store.
+func labelsJSON(set model.LabelSet) string {
+	if set == nil {
+		return "null"
+	}
+	names := make([]string, 0, len(set))
+	size := 2
+	for name, value := range set {
+		names = append(names, string(name))
+		size += len(name) + len(value) + 6
+	}
+	slices.Sort(names)
+	b := append(make([]byte, 0, size), '{')
+	for i, name := range names {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendJSON(b, name), ':')
+		b = appendJSON(b, string(set[model.LabelName(name)]))
+	}
+	return string(append(b, '}'))
+}
+
+// appendJSON appends a text as encoding/json writes it.
+func appendJSON(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(s) // a text always has a form in JSON
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
 // signed keeps all 64 bits of a fingerprint in what databases call an integer.
 func signed(fp model.Fingerprint) int64 { return int64(fp) } //nolint:gosec // All 64 bits are kept.
 
 // SaveAlerts keeps all of the alerts but their labels and incidents, by ID.
 func (t *Tx) SaveAlerts(alerts []*alert.Alert) error {
 	for _, a := range alerts {
-		annotations, err := asJSON(a.Annotations)
-		if err != nil {
-			return fmt.Errorf("save alert %s: %w", a.Labels, err)
-		}
-		err = t.exec("UPDATE alerts SET annotations = ?, generator_url = ?, state = ?, starts_at = ?, ends_at = ?, updated_at = ? WHERE id = ?",
-			annotations, a.GeneratorURL, string(a.State), millis(a.StartsAt), millis(a.EndsAt), millis(a.UpdatedAt), a.ID)
+		err := t.exec("UPDATE alerts SET annotations = ?, generator_url = ?, state = ?, starts_at = ?, ends_at = ?, updated_at = ? WHERE id = ?",
+			labelsJSON(a.Annotations), a.GeneratorURL, string(a.State), millis(a.StartsAt), millis(a.EndsAt), millis(a.UpdatedAt), a.ID)
 		if err != nil {
 			return fmt.Errorf("save alert %s: %w", a.Labels, err)
 		}
