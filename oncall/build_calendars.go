@@ -3,11 +3,10 @@ package oncall
 import (
 	_ "embed" // for the calendar of China
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/midwatch-slo/midwatch/internal/diag"
 )
 
 // china is the holiday calendar that needs no file, called cn.
@@ -105,17 +104,8 @@ func (b *builder) follow(src source, field, name string, into *calendar, loc *ti
 			return
 		}
 		p := src.at(field, fmt.Sprintf("unknown holiday calendar %q", name), "a file of kind HolidayCalendar brings it; cn is built in")
-		if !hasProblem(b.problems, p) {
+		if !slices.Contains(b.problems, p) {
 			b.add(p)
 		}
 	})
-}
-
-func hasProblem(all diag.Problems, p diag.Problem) bool {
-	for _, other := range all {
-		if other == p {
-			return true
-		}
-	}
-	return false
 }

@@ -52,25 +52,25 @@ func (w window) at(at time.Time, loc *time.Location) (in bool, from, until time.
 			}
 		}
 	}
-	if next, _, ok := w.next(at, loc); ok {
+	if next, ok := w.next(at, loc); ok {
 		until = next
 	}
 	return false, from, until
 }
 
-// next returns the first window that ends after an instant.
-func (w window) next(at time.Time, loc *time.Location) (from, until time.Time, ok bool) {
+// next returns when the first window begins that ends after an instant.
+func (w window) next(at time.Time, loc *time.Location) (from time.Time, ok bool) {
 	day := midnight(read(at, loc)).AddDate(0, 0, -3)
 	for range lookDays {
 		if w.on(day) {
-			from, until = w.span(day, loc)
+			from, until := w.span(day, loc)
 			if until.After(at) && until.After(from) {
-				return from, until, true
+				return from, true
 			}
 		}
 		day = day.AddDate(0, 0, 1)
 	}
-	return time.Time{}, time.Time{}, false
+	return time.Time{}, false
 }
 
 // hours are working hours on the clock of a time zone.
@@ -81,14 +81,14 @@ type hours struct {
 
 // in tells whether an instant is within working hours.
 func (h hours) in(at time.Time) bool {
-	from, _, ok := h.window.next(at, h.loc)
+	from, ok := h.window.next(at, h.loc)
 	return ok && !at.Before(from)
 }
 
 // next returns at itself when it is within working hours, else when they
 // begin next.
 func (h hours) next(at time.Time) time.Time {
-	if from, _, ok := h.window.next(at, h.loc); ok {
+	if from, ok := h.window.next(at, h.loc); ok {
 		return later(at, from)
 	}
 	return at

@@ -1,6 +1,9 @@
 package oncall
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // schedule says who is on call, one thing laid over the other: the layers,
 // later ones on top; temporary schedules in the place of all layers; swaps,
@@ -108,8 +111,7 @@ func (s *schedule) at(at time.Time) piece {
 // overridden returns what the topmost override at an instant says. They are
 // numbered from before+1.
 func overridden(all []override, before int, at time.Time) (piece, bool) {
-	for i := len(all) - 1; i >= 0; i-- {
-		o := all[i]
+	for i, o := range slices.Backward(all) {
 		if !o.covers(at) {
 			continue
 		}
@@ -141,8 +143,7 @@ func (s *schedule) planned(at time.Time) piece {
 // stacked is what the topmost layer that has somebody says.
 func stacked(layers []*layer, at time.Time) piece {
 	p := piece{until: forever}
-	for i := len(layers) - 1; i >= 0; i-- {
-		l := layers[i]
+	for _, l := range slices.Backward(layers) {
 		t := l.at(at)
 		p.clip(span{t.from, t.until}, at)
 		if t.user != "" {
