@@ -58,13 +58,30 @@ func (s *pgSession) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.start(ctx)
+	if err = s.forget(ctx); err == nil {
+		err = s.start(ctx)
+	}
 	if err != nil && reused && s.lost() {
 		if _, err = s.connect(); err == nil {
 			err = s.start(ctx)
 		}
 	}
 	return err
+}
+
+// forget drops what was prepared when it is a lot: some queries have many
+// forms, and each costs the server memory.
+func (s *pgSession) forget(ctx context.Context) error {
+	if len(s.statements) < maxPrepared {
+		return nil
+	}
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	if _, err := s.conn.Exec(ctx, "DEALLOCATE ALL").ReadAll(); err != nil {
+		return s.fail(fmt.Errorf("forget statements: %w", err))
+	}
+	clear(s.statements)
+	return nil
 }
 
 func (s *pgSession) start(ctx context.Context) error {

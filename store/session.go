@@ -55,12 +55,24 @@ func newLiteSession(ctx context.Context, db *sql.DB, beginning string) (*liteSes
 	return &liteSession{conn: c, beginning: beginning, statements: map[string]*sql.Stmt{}}, nil
 }
 
-func (s *liteSession) begin(ctx context.Context) error     { return s.exec(ctx, s.beginning, nil) }
 func (s *liteSession) commit(ctx context.Context) error    { return s.exec(ctx, "COMMIT", nil) }
 func (s *liteSession) rollback(ctx context.Context) error  { return s.exec(ctx, "ROLLBACK", nil) }
 func (s *liteSession) savepoint(ctx context.Context) error { return s.exec(ctx, "SAVEPOINT op", nil) }
 func (s *liteSession) release(ctx context.Context) error   { return s.exec(ctx, "RELEASE op", nil) }
 func (s *liteSession) flush(context.Context) error         { return nil }
+
+// maxPrepared is how many statements a session keeps prepared, about.
+const maxPrepared = 400
+
+func (s *liteSession) begin(ctx context.Context) error {
+	if len(s.statements) > maxPrepared {
+		for _, st := range s.statements {
+			_ = st.Close() // nothing runs that needs it
+		}
+		clear(s.statements)
+	}
+	return s.exec(ctx, s.beginning, nil)
+}
 
 func (s *liteSession) undo(ctx context.Context) error {
 	if err := s.exec(ctx, "ROLLBACK TO op", nil); err != nil {
