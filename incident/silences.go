@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp/syntax"
 	"slices"
 	"time"
@@ -87,7 +88,8 @@ func (e *Engine) SaveSilence(ctx context.Context, s silence.Silence, actor strin
 		return "", fmt.Errorf("save silence: %w", err)
 	}
 	wake(e.escalate)
-	return s.ID, e.hush(ctx, s)
+	e.hush(ctx, s)
+	return s.ID, nil
 }
 
 // checkActor refuses whoever is not named.
@@ -257,10 +259,10 @@ func newUUID() string {
 
 // hush looks at the incidents that a new silence may mute, so that their
 // pages that wait are dropped, and their stories say so, at once. Without it
-// each would be when its next page is due.
-func (e *Engine) hush(ctx context.Context, s silence.Silence) error {
+// each would be when its next page is due, so an error is only logged.
+func (e *Engine) hush(ctx context.Context, s silence.Silence) {
 	if s.State(now()) != silence.Active {
-		return nil
+		return
 	}
 	concerned := map[int64]bool{}
 	err := e.c.Store.View(ctx, func(tx Tx) error {
@@ -271,22 +273,14 @@ func (e *Engine) hush(ctx context.Context, s silence.Silence) error {
 			return nil
 		})
 	})
-	if err != nil {
-		e.c.Logger.ErrorContext(ctx, "look for what a silence mutes", "silence", s.ID, "err", err)
-		return nil // it is kept all the same
-	}
-	ids := make([]int64, 0, len(concerned))
-	for id := range concerned {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for part := range slices.Chunk(ids, dueAtOnce) {
-		err := e.c.Store.Update(ctx, func(tx Tx) error { return e.hushAll(tx, part, now()) })
-		if err != nil {
-			e.c.Logger.ErrorContext(ctx, "mute incidents", "silence", s.ID, "err", err)
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(concerned)), dueAtOnce) {
+		if err == nil {
+			err = e.c.Store.Update(ctx, func(tx Tx) error { return e.hushAll(tx, part, now()) })
 		}
 	}
-	return nil
+	if err != nil {
+		e.c.Logger.ErrorContext(ctx, "look for what a silence mutes", "silence", s.ID, "err", err)
+	}
 }
 
 func (e *Engine) hushAll(tx Tx, ids []int64, at time.Time) error {
