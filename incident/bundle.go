@@ -12,7 +12,7 @@ import (
 // Bounds of bundles.
 const (
 	maxMembers   = 500 // pages that one bundle stands for
-	maxEntryData = 20  // alerts of each incident in a bundle
+	maxEntryData = 20  // alerts of each incident in a bundle, one a cluster
 )
 
 // pack puts pages of a channel into bundles where a person is due more than
@@ -156,7 +156,7 @@ func (b *inbox) bundle(members []page.Page) error {
 		return err
 	}
 	p.Link = b.c.Link(p.Incident.ID)
-	b.claim.send = append(b.claim.send, p)
+	b.send = append(b.send, p)
 	inBundle := func(p page.Page) bool {
 		return slices.ContainsFunc(members, func(m page.Page) bool { return m.Key == p.Key })
 	}
@@ -167,8 +167,14 @@ func (b *inbox) bundle(members []page.Page) error {
 
 func (b *inbox) entry(m page.Page) page.Entry {
 	inc := b.incidents[m.Incident.ID]
-	if n := len(inc.Alerts); n > maxEntryData {
-		inc.Alerts, inc.AlertCount = inc.Alerts[:maxEntryData:maxEntryData], max(n, inc.AlertCount)
+	all := inc.Alerts
+	inc.Alerts, inc.AlertCount = nil, max(len(all), inc.AlertCount)
+	known := map[string]bool{}
+	for _, a := range all {
+		if cluster := a.Label(alert.LabelCluster); !known[cluster] && len(inc.Alerts) < maxEntryData {
+			known[cluster] = true
+			inc.Alerts = append(inc.Alerts, a)
+		}
 	}
 	return page.Entry{Kind: m.Kind, Incident: inc, Link: b.c.Link(inc.ID)}
 }

@@ -248,9 +248,28 @@ func (c *crash) call(address, path string, body []byte) bool {
 
 // noteInFlight reads which pages the dead child had claimed and not settled.
 func (c *crash) noteInFlight(pid int) {
-	driver, source, mine := "sqlite", filepath.Join(c.dir, "midwatch.db"), "%"
+	mine := "%"
 	if c.url != "" {
-		driver, source, mine = "pgx", c.url, fmt.Sprintf("%%/%d/%%", pid)
+		mine = fmt.Sprintf("%%/%d/%%", pid)
+	}
+	for _, key := range c.query("SELECT key FROM pages WHERE state = 'queued' AND leased_until > 0 AND leased_by LIKE '" + mine + "'") {
+		c.inFlight[key]++
+	}
+}
+
+// explain returns what is in the database about a service.
+func (c *crash) explain(service string) string {
+	return fmt.Sprintln("now", time.Now().UnixMilli()) + strings.Join(append(
+		c.query("SELECT 'incident ' || id || ' ' || status || ' step ' || step || ' round ' || round || ' next page ' || next_page_at FROM incidents WHERE service = '"+service+"'"),
+		c.query(`SELECT p.key || ' ' || p.state || ' attempt ' || p.attempt || ' due ' || p.due_at || ' leased until ' || p.leased_until || ' by ' || p.leased_by || ' ' || p.reason
+			FROM pages p JOIN incidents i ON i.id = p.incident_id WHERE i.service = '`+service+"' ORDER BY p.id")...), "\n")
+}
+
+// query returns the only column of the answer.
+func (c *crash) query(query string) (all []string) {
+	driver, source := "sqlite", filepath.Join(c.dir, "midwatch.db")
+	if c.url != "" {
+		driver, source = "pgx", c.url
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
@@ -259,21 +278,22 @@ func (c *crash) noteInFlight(pid int) {
 	defer db.Close()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
 	defer cancel()
-	rows, err := db.QueryContext(ctx, "SELECT key FROM pages WHERE state = 'queued' AND leased_until > 0 AND leased_by LIKE '"+mine+"'")
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var key string
-		if err := rows.Scan(&key); err != nil {
+		var text string
+		if err := rows.Scan(&text); err != nil {
 			c.t.Fatal(err)
 		}
-		c.inFlight[key]++
+		all = append(all, text)
 	}
 	if err := rows.Err(); err != nil {
 		c.t.Fatal(err)
 	}
+	return all
 }
 
 func (c *crash) records() (all []record) {
@@ -340,7 +360,8 @@ func (c *crash) waitUntilAllArePaged() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			c.t.Fatalf("%d of %d accepted alerts are not paged: %v", len(missing), len(c.accepted), missing[:min(5, len(missing))])
+			c.t.Fatalf("%d of %d accepted alerts are not paged: %v; of the first the outbox says:\n%s",
+				len(missing), len(c.accepted), missing[:min(5, len(missing))], c.explain(missing[0]))
 		}
 	}
 }

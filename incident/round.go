@@ -199,13 +199,11 @@ func (r *round) enqueue(p page.Page, after time.Duration) error {
 			return err
 		}
 	}
-	var err error
-	switch {
-	case after > 0 || r.waits.latest.IsZero():
-		err = r.tx.Enqueue(r.at.Add(after), p)
-	default:
-		err = r.tx.Await(r.waits.due, r.waits.settles, r.waits.latest, p)
+	waits := r.waits
+	if after > 0 {
+		waits = patience{}
 	}
+	err := waits.enqueue(r.tx, r.at.Add(after), p)
 	if err == nil && held.After(r.at) {
 		err = r.tx.Hold(p.Key, held)
 	}
@@ -220,9 +218,19 @@ type patience struct {
 	gather  bool      // evidence or facts are to be looked for
 }
 
+// enqueue adds a page that waits so or, when nothing is to be waited for, is
+// due at due.
+func (p patience) enqueue(tx Tx, due time.Time, of page.Page) error {
+	if p.latest.IsZero() {
+		return tx.Enqueue(due, of)
+	}
+	return tx.Await(p.due, p.settles, p.latest, of)
+}
+
 func (e *Engine) patience(inc alert.Incident, kind page.Kind, at time.Time) patience {
 	facts := e.c.Facts != nil && inc.SLO != ""
-	p := patience{gather: !inc.Drill && (facts || e.c.Evidence != nil && inc.Round == 1)}
+	evidence := e.c.Evidence != nil && inc.Round == 1 && kind != page.Resolved
+	p := patience{gather: !inc.Drill && (facts || evidence)}
 	wait := e.c.EvidenceWait
 	if wait < 0 && facts {
 		wait = factsWait
@@ -276,6 +284,10 @@ func (e *Engine) tellResolved(tx Tx, inc alert.Incident, at time.Time) error {
 	}
 	var people []string
 	reached := map[page.Thread]bool{}
+	waits := e.patience(inc, page.Resolved, at)
+	if due.After(at) {
+		waits = patience{}
+	}
 	for _, c := range told {
 		if c.User != "" && slices.Contains(people, c.User) {
 			continue
@@ -286,7 +298,12 @@ func (e *Engine) tellResolved(tx Tx, inc alert.Incident, at time.Time) error {
 			Kind: page.Resolved, To: c, At: due, Round: inc.Round, Incident: inc,
 		}
 		reached[p.Thread()] = true
-		if err := tx.Enqueue(due, p); err != nil {
+		if err := waits.enqueue(tx, due, p); err != nil {
+			return err
+		}
+	}
+	if waits.gather {
+		if err := tx.Gather(inc.ID, at); err != nil {
 			return err
 		}
 	}

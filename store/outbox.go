@@ -231,9 +231,14 @@ func (t *Tx) Recent(channel, address string, since time.Time, but []string) (n i
 	for _, key := range but {
 		skip[key] = true
 	}
-	recent, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages WHERE channel = ? AND address = ? AND bundle = ''
-		AND kind <> 'updated' AND (state = 'sent' AND settled_at > ? OR state = 'queued' AND leased_until > 0)`,
-		channel, address, millis(since))
+	recent, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages WHERE channel = ? AND address = ? AND state = 'sent'
+		AND settled_at > ? AND bundle = '' AND kind <> 'updated'`, channel, address, millis(since))
+	if err != nil {
+		return 0, first, last, err
+	}
+	claimed, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages WHERE channel = ? AND address = ? AND state = 'queued'
+		AND leased_until > 0 AND kind <> 'updated'`, channel, address)
+	recent = append(recent, claimed...)
 	for _, r := range recent {
 		if skip[r.Key] {
 			continue

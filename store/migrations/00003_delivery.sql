@@ -30,6 +30,7 @@ UPDATE pages SET lane = channel || '/' || level;
 -- A queued page is due at due_at; while somebody has claimed it, that is when the claim ends.
 DROP INDEX pages_queued;
 CREATE INDEX pages_queued ON pages (lane, due_at, at) WHERE state = 'queued';
+CREATE INDEX pages_address ON pages (channel, address, due_at) WHERE state = 'queued';
 CREATE INDEX pages_failover ON pages (failover_at) WHERE failover_at > 0 AND state = 'queued';
 CREATE INDEX pages_recent ON pages (channel, address, settled_at) WHERE state = 'sent';
 CREATE INDEX pages_dead ON pages (id) WHERE state = 'dead';
@@ -62,6 +63,7 @@ DROP INDEX pages_bundled;
 DROP INDEX pages_dead;
 DROP INDEX pages_recent;
 DROP INDEX pages_failover;
+DROP INDEX pages_address;
 DROP INDEX pages_queued;
 DROP INDEX incidents_merged;
 DROP INDEX incidents_gather;
