@@ -1,16 +1,12 @@
 package store_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -372,82 +368,6 @@ func testReadOnly(t *testing.T, _ *databases, url string, all []*store.Postgres)
 		t.Error(err)
 	}
 	wantMark(t, all[0], "2")
-}
-
-// claimVar makes this test binary a replica that claims all pages and waits to
-// be killed.
-const claimVar = "STORE_TEST_CLAIM"
-
-func claimAndWait(url string) int {
-	ctx := context.Background()
-	s, err := store.OpenPostgres(ctx, url)
-	if err == nil {
-		err = s.Update(ctx, func(tx *store.Tx) error {
-			pages, err := tx.Claim("wecom", time.Now(), time.Now().Add(time.Hour), 100)
-			fmt.Println(len(pages))
-			return err
-		})
-	}
-	fmt.Println(err)
-	if err != nil {
-		return 1
-	}
-	select {}
-}
-
-// A replica is stopped, as by a debugger, or a host that swaps, and another is
-// killed: what they had claimed is free after some seconds, long before their
-// leases end.
-func testDeadReplica(t *testing.T, _ *databases, url string, all []*store.Postgres) {
-	enqueue(t, all[0], 10)
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), claimVar+"="+url)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for _, want := range []string{"10", "<nil>"} {
-		if !lines.Scan() || lines.Text() != want {
-			t.Fatalf("the other replica says %q, want %q", lines.Text(), want)
-		}
-	}
-	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed, which is an error
-	}()
-	begun := time.Now()
-	for len(claimAll(t, all[1])) == 0 {
-		if time.Since(begun) > 30*time.Second {
-			t.Fatal("the pages are still the dead replica's")
-		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-	if took := time.Since(begun); took < 5*time.Second {
-		t.Errorf("freed after %s: a replica that is busy for a moment would lose its pages", took)
-	}
-}
-
-func claimAll(t *testing.T, s *store.Postgres) (pages []page.Page) {
-	t.Helper()
-	err := s.Update(t.Context(), func(tx *store.Tx) (err error) {
-		pages, err = tx.Claim("wecom", time.Now(), time.Now().Add(time.Hour), 100)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages
 }
 
 // A server that is killed and comes back has all that it had acknowledged, and

@@ -31,6 +31,5 @@ func run(ctx context.Context, dir string) error {
 	}
 	fmt.Println(p.URL())
 	<-ctx.Done()
-	p.Stop()
-	return nil
+	return p.Stop()
 }
