@@ -279,7 +279,7 @@ holidays that are not known. It exits with 1 when one is an error.`,
 		RunE: f.run(func(cmd *cobra.Command, roster *oncall.Roster, _ []string, at time.Time) error {
 			found, errors := roster.Lint(at, oncall.Horizon), 0
 			for _, one := range found {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", one.Severity, one.Problem.Error())
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", one.Severity, one.Error())
 				if one.Severity == oncall.Error {
 					errors++
 				}
