@@ -191,7 +191,7 @@ func (m sentryMessage) metric(now time.Time) (Result, error) {
 				"rule": firstOf(string(a.Rule.ID), string(a.ID)), "environment": a.Rule.Environment, alert.LabelSeverity: severity,
 			}),
 			Annotations: shortened(map[string]string{
-				"summary": firstOf(data.Title, a.Title, a.Rule.Name), "description": data.Text, "query": firstOf(a.Rule.Query, a.Rule.Aggregate),
+				"summary": firstOf(data.Title, a.Rule.Name, a.Title), "description": data.Text, "query": firstOf(a.Rule.Query, a.Rule.Aggregate),
 			}),
 			StartsAt: a.Started, EndsAt: now.Add(SentryLife), GeneratorURL: data.WebURL,
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,4 +100,11 @@ func (m *memory) ExpireSilence(_ context.Context, id, actor string) error {
 		}
 	}
 	return ErrNotFound
+}
+
+// deeds returns what was done.
+func (m *memory) deeds() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return strings.Join(m.acted, ", ")
 }
