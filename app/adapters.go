@@ -2,10 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"maps"
-	"time"
 
 	"github.com/prometheus/common/model"
 
@@ -15,12 +11,10 @@ import (
 	"github.com/midwatch-slo/midwatch/incident"
 	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/store"
-	"github.com/midwatch-slo/midwatch/web"
-	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
 // ledger is the store as the incident engine asks for it.
-type ledger struct{ store *store.SQLite }
+type ledger struct{ store *store.Store }
 
 var _ incident.Store = ledger{}
 
@@ -28,50 +22,13 @@ func (l ledger) Update(ctx context.Context, f func(incident.Tx) error) error {
 	return l.store.Update(ctx, func(tx *store.Tx) error { return f(tx) })
 }
 
+// Claim runs f beside updates.
+func (l ledger) Claim(ctx context.Context, f func(incident.Tx) error) error {
+	return l.store.Claim(ctx, func(tx *store.Tx) error { return f(tx) })
+}
+
 func (l ledger) View(ctx context.Context, f func(incident.Tx) error) error {
 	return l.store.View(ctx, func(tx *store.Tx) error { return f(tx) })
-}
-
-// responders is the roster as the incident engine asks for it.
-type responders struct{ app *App }
-
-var _ incident.Responders = responders{}
-
-func (r responders) Route(model.LabelSet) incident.Route { return incident.Route{} }
-
-func (r responders) Step(at time.Time, inc alert.Incident) (step incident.Step) {
-	s := r.app.current.Load()
-	for _, c := range s.roster.Contacts(at, s.routeLabels(inc)) {
-		step.Notices = append(step.Notices, incident.Notice{To: c})
-	}
-	return step
-}
-
-func (r responders) Ways(string, alert.Level) []incident.Notice { return nil }
-
-func (r responders) Muted(time.Time, model.LabelSet) (why string, until time.Time, ok bool) {
-	return "", time.Time{}, false
-}
-
-func (r responders) WorkingTime(at time.Time, inc alert.Incident) time.Time {
-	s := r.app.current.Load()
-	return s.roster.WorkingTime(at, s.routeLabels(inc))
-}
-
-// routeLabels are what routes can match: the labels that the SLO's author
-// gave it, and what the incident itself is about.
-func (s *state) routeLabels(inc alert.Incident) map[string]string {
-	of := map[string]string{}
-	for _, a := range inc.Alerts {
-		for name, value := range a.Labels {
-			of[string(name)] = string(value)
-		}
-	}
-	if def, ok := s.byID[sloID(inc)]; ok {
-		maps.Copy(of, def.Labels)
-	}
-	of[alert.LabelService], of[alert.LabelSLO], of[alert.LabelSeverity] = inc.Service, inc.SLO, inc.Level.String()
-	return of
 }
 
 func sloID(inc alert.Incident) string { return inc.Service + "/" + inc.SLO }
@@ -101,64 +58,18 @@ func (e evidence) Collect(ctx context.Context, inc alert.Incident) []page.Eviden
 	return c.Collect(ctx, inc)
 }
 
-// incidents is the incident engine as the web asks for it.
-type incidents struct{ engine *incident.Engine }
-
-var _ web.Incidents = incidents{}
-
-func (i incidents) List(ctx context.Context, all bool) ([]alert.Incident, error) {
-	list, err := i.engine.List(ctx, all)
-	return list, webError(err)
-}
-
-func (i incidents) Story(ctx context.Context, id int64) (web.Story, error) {
-	s, err := i.engine.Get(ctx, id)
-	return web.Story(s), webError(err)
-}
-
-func (i incidents) Acknowledge(ctx context.Context, id int64, actor string) (alert.Incident, error) {
-	inc, err := i.engine.Acknowledge(ctx, id, actor)
-	return inc, webError(err)
-}
-
-func (i incidents) Resolve(ctx context.Context, id int64, actor string) (alert.Incident, error) {
-	inc, err := i.engine.Resolve(ctx, id, actor)
-	return inc, webError(err)
-}
-
-// webError tells the web which of its own errors an error of the engine is.
-func webError(err error) error {
-	switch {
-	case errors.Is(err, incident.ErrNotFound):
-		return fmt.Errorf("%w: %w", web.ErrNotFound, err)
-	case errors.Is(err, incident.ErrResolved):
-		return fmt.Errorf("%w: %w", web.ErrConflict, err)
-	}
-	return err
-}
-
-// watches is the roster as the web asks for it.
-type watches struct{ app *App }
-
-func (w watches) Watches(at time.Time) []wire.Watch {
-	roster := w.app.current.Load().roster
-	var all []wire.Watch
-	for _, name := range roster.Schedules() {
-		now := roster.At(name, at)
-		next := roster.At(name, now.Until)
-		all = append(all, wire.Watch{
-			Schedule: name,
-			Now:      wire.Shift{User: now.User, FullName: now.FullName, From: now.From, Until: now.Until, Override: now.Override},
-			Next:     wire.Shift{User: next.User, FullName: next.FullName, From: next.From, Until: next.Until, Override: next.Override},
-		})
-	}
-	return all
-}
+// ownService is what Midwatch's own alerts are about.
+const ownService = "midwatch"
 
 // normalize says which cluster an alert comes from and drops the labels that
 // only tell replicas apart, so that an HA pair's alerts are one.
 func (a *App) normalize(al alert.Alert) alert.Alert {
-	c, ok := a.current.Load().clusterOf(al.Labels)
+	s := a.current.Load()
+	al = s.severities.Normalize(al)
+	if al.Label(alert.LabelService) == ownService {
+		return al // of Midwatch itself
+	}
+	c, ok := s.clusterOf(al.Labels)
 	if !ok {
 		return stray(al)
 	}

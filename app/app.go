@@ -46,12 +46,16 @@ type App struct {
 	o        Options
 	current  atomic.Pointer[state]
 	reloads  sync.Mutex
-	store    *store.SQLite
+	store    *store.Store
 	engine   *incident.Engine
 	web      *web.Handler
 	listener net.Listener
 	ready    atomic.Bool
 	metrics  metrics
+	linkKey  []byte // signs links that acknowledge
+
+	attending context.CancelFunc // ends what the channels have besides sending
+	attended  sync.WaitGroup
 }
 
 // New reads the configuration, opens the store and listens. When it returns
@@ -68,7 +72,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.current.Store(s)
-	if a.store, err = store.OpenSQLite(ctx, s.config.Store.Path); err != nil {
+	if a.store, err = openStore(ctx, s.config.Store); err != nil {
+		return nil, err
+	}
+	if err := a.refreshOverrides(ctx); err != nil {
+		return nil, err
+	}
+	if a.linkKey, err = a.readLinkKey(ctx); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
@@ -95,26 +105,50 @@ func (a *App) newEngine(s *state, registry prometheus.Registerer) (*incident.Eng
 	if wait == 0 {
 		wait = -1
 	}
+	poll := time.Duration(0)
+	if s.config.Store.shared() {
+		poll = time.Second // what other replicas cause
+	}
 	return incident.New(incident.Config{
-		Store:        ledger{a.store},
-		Responders:   responders{a},
-		Sender:       sender{a},
-		Evidence:     evidence{a},
-		Facts:        facts{a},
-		Normalize:    a.normalize,
-		Link:         a.link,
-		EvidenceWait: wait,
-		Logger:       a.o.Logger.With("component", "incident"),
-		Registerer:   registry,
+		Store:          ledger{a.store},
+		Responders:     duty{a},
+		ReopenWithin:   s.config.Incidents.reopenWithin(),
+		Inhibit:        s.inhibit,
+		Watch:          s.watched,
+		Poll:           poll,
+		PerChannel:     func(channel string) int { return a.current.Load().config.Channels.atOnce(channel) },
+		PagesPerMinute: s.config.Incidents.PagesPerMinute,
+		Sender:         sender{a},
+		Evidence:       evidence{a},
+		Facts:          facts{a},
+		Normalize:      a.normalize,
+		Link:           a.link,
+		AckLink:        a.ackLink,
+		EvidenceWait:   wait,
+		Logger:         a.o.Logger.With("component", "incident"),
+		Registerer:     registry,
 	})
 }
 
 func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, error) {
 	return web.New(web.Config{
 		Receiver:  a.engine,
-		Incidents: incidents{a.engine},
+		Incidents: engine{a},
 		Board:     &board{app: a},
-		OnCall:    watches{a},
+		OnCall:    duty{a},
+		Desk:      engine{a}, Alerts: engine{a}, Silences: engine{a}, Drills: engine{a}, Delivery: engine{a}, Audit: engine{a},
+		Rotas: duty{a}, Calendars: duty{a}, Overrides: duty{a},
+		Heartbeats: a.engine,
+		Receivers: func() []string {
+			var names []string
+			for _, p := range a.current.Load().duty.Load().Policies() {
+				names = append(names, p.Name)
+			}
+			return names
+		},
+		Ingest:    s.ingest,
+		Callbacks: callbacks(s.channels, buttons{a}),
+		LinkKey:   a.linkKey,
 		Query: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a.current.Load().federation.Handler().ServeHTTP(w, r)
 		}),
@@ -147,7 +181,12 @@ func (a *App) Run(ctx context.Context) error {
 	var engine, rest errgroup.Group
 	engine.Go(func() error { return a.engine.Run(engineCtx) })
 	rest.Go(func() error { defer stop(); return a.serve(server) })
-	rest.Go(func() error { a.watchClusters(ctx); return nil })
+	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.reports, a.retain, a.pulses} {
+		rest.Go(func() error { task(ctx); return nil })
+	}
+	a.reloads.Lock()
+	a.attend(ctx)
+	a.reloads.Unlock()
 	a.ready.Store(true)
 	a.o.Logger.InfoContext(ctx, "midwatch is ready", "address", a.Addr(), "version", build.Version, "slos", len(a.current.Load().slos))
 
@@ -158,6 +197,10 @@ func (a *App) Run(ctx context.Context) error {
 	defer cancel()
 	err := server.Shutdown(stopCtx)
 	err = errors.Join(err, rest.Wait())
+	a.reloads.Lock()
+	a.attending()
+	a.reloads.Unlock()
+	a.attended.Wait()
 	stopEngine()
 	return errors.Join(err, engine.Wait(), a.close())
 }
@@ -195,8 +238,19 @@ func (a *App) Reload(ctx context.Context) error {
 		return fmt.Errorf("reload: %w", err)
 	}
 	s.succeed(a.current.Load())
+	s.duty.Store(s.roster)
 	old := a.current.Swap(s)
+	if err := a.refreshOverrides(ctx); err != nil {
+		a.o.Logger.ErrorContext(ctx, "overrides are not known yet", "err", err)
+	}
+	if err := a.engine.SetRules(ctx, s.inhibit, s.watched); err != nil {
+		a.o.Logger.ErrorContext(ctx, "inhibitions are not in force yet", "err", err)
+	}
+	a.attend(ctx)
 	a.web.SetTokens(s.tokens)
+	a.web.SetIngest(s.ingest)
+	a.web.SetCallbacks(callbacks(s.channels, buttons{a}))
+	a.noteReload(ctx)
 	old.close()
 	a.o.Logger.InfoContext(ctx, "configuration reloaded", "slos", len(s.slos), "clusters", len(s.config.Clusters))
 	go s.checkClusters(context.WithoutCancel(ctx), a.o.Logger)

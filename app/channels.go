@@ -1,19 +1,25 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/notifiers"
+	"github.com/midwatch-slo/midwatch/notifiers/dingtalk"
 	"github.com/midwatch-slo/midwatch/notifiers/email"
+	"github.com/midwatch-slo/midwatch/notifiers/feishu"
+	"github.com/midwatch-slo/midwatch/notifiers/slack"
 	"github.com/midwatch-slo/midwatch/notifiers/webhook"
 	"github.com/midwatch-slo/midwatch/notifiers/wecom"
 )
@@ -38,6 +44,7 @@ type opening struct {
 type kind struct {
 	config func() any
 	open   func(config any, o opening) (notifiers.Notifier, error)
+	atOnce int // sends at once; 0 is the engine's default
 }
 
 // kindOf returns the kind of a name.
@@ -48,23 +55,45 @@ func kindOf(name string) (k kind, ok bool) {
 			c.Name, c.Logger = o.name, o.logger
 			return wecom.New(*c)
 		}), true
-	case "webhook":
-		return of(func(c *webhook.Config, o opening) (notifiers.Notifier, error) {
+	case "wecom_robot":
+		return of(func(c *wecom.RobotConfig, o opening) (notifiers.Notifier, error) {
 			c.Name, c.Logger = o.name, o.logger
-			return webhook.New(*c)
+			return wecom.NewRobot(*c)
+		}), true
+	case "dingtalk":
+		return of(func(c *dingtalk.Config, o opening) (notifiers.Notifier, error) {
+			c.Name, c.Logger = o.name, o.logger
+			return dingtalk.New(*c)
+		}), true
+	case "feishu":
+		return of(func(c *feishu.Config, o opening) (notifiers.Notifier, error) {
+			c.Name, c.Logger = o.name, o.logger
+			return feishu.New(*c)
+		}), true
+	case "slack":
+		return of(func(c *slack.Config, o opening) (notifiers.Notifier, error) {
+			c.Name, c.Logger = o.name, o.logger
+			return slack.New(*c)
 		}), true
 	case "email":
 		return of(func(c *email.Config, o opening) (notifiers.Notifier, error) {
 			c.Name, c.Logger = o.name, o.logger
 			return email.New(*c)
 		}), true
+	case "webhook":
+		k := of(func(c *webhook.Config, o opening) (notifiers.Notifier, error) {
+			c.Name, c.Logger = o.name, o.logger
+			return webhook.New(*c)
+		})
+		k.atOnce = 64 // a machine answers
+		return k, true
 	}
 	return kind{}, false
 }
 
 // kindNames are the kinds that there are.
 func kindNames() []string {
-	return []string{"wecom", "email", "webhook"}
+	return []string{"wecom", "wecom_robot", "dingtalk", "feishu", "slack", "email", "webhook"}
 }
 
 func of[C any](open func(*C, opening) (notifiers.Notifier, error)) kind {
@@ -141,4 +170,65 @@ func (c Channels) open(log *slog.Logger) (map[string]notifiers.Notifier, map[str
 		opened[name] = n
 	}
 	return opened, wrong
+}
+
+// atOnce returns how many sends may go through a channel at once; 0 is the
+// engine's default.
+func (c Channels) atOnce(name string) int {
+	k, _ := kindOf(c[name].Kind)
+	return k.atOnce
+}
+
+// inherit lets a channel take over what that of the same name has learned of
+// its provider.
+func inherit(now, before notifiers.Notifier) {
+	switch n := now.(type) {
+	case *wecom.Notifier:
+		pass(n.Inherit, before)
+	case *wecom.Robot:
+		pass(n.Inherit, before)
+	case *dingtalk.Notifier:
+		pass(n.Inherit, before)
+	case *feishu.Notifier:
+		pass(n.Inherit, before)
+	case *slack.Notifier:
+		pass(n.Inherit, before)
+	}
+}
+
+// pass hands over a channel of the same kind.
+func pass[N notifiers.Notifier](inherit func(N), before notifiers.Notifier) {
+	if b, ok := before.(N); ok {
+		inherit(b)
+	}
+}
+
+// callbacks returns the handlers of what providers call, by the names of the
+// channels.
+func callbacks(channels map[string]notifiers.Notifier, b buttons) map[string]http.Handler {
+	by := map[string]http.Handler{}
+	for name, n := range channels {
+		switch n := n.(type) {
+		case *wecom.Notifier:
+			by[name] = n.Handler(b, duty(b))
+		case *slack.Notifier:
+			by[name] = n.Handler(b, duty(b))
+		}
+	}
+	return by
+}
+
+// attend keeps up what channels have besides sending, until ctx ends and all
+// that people asked for through them is done.
+func attend(ctx context.Context, channels map[string]notifiers.Notifier, b buttons) {
+	var all sync.WaitGroup
+	for _, n := range channels {
+		switch n := n.(type) {
+		case *slack.Notifier:
+			all.Go(func() { n.Run(ctx, b, duty(b)) })
+		case *wecom.Notifier:
+			all.Go(func() { <-ctx.Done(); n.Close() })
+		}
+	}
+	all.Wait()
 }

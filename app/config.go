@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/midwatch-slo/midwatch/correlate/loki"
 	"github.com/midwatch-slo/midwatch/federation"
 	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/web"
 )
@@ -21,16 +23,22 @@ import (
 // Config is the configuration file of "midwatch serve". Paths in it are
 // relative to the file's own folder.
 type Config struct {
-	ExternalURL string                 `yaml:"external_url"` // how people reach this server: the links in pages
-	SLOFiles    []string               `yaml:"slo_files"`    // globs
-	OnCallFiles []string               `yaml:"oncall_files"` // globs
-	Clusters    []federation.Cluster   `yaml:"clusters"`
-	Federation  Federation             `yaml:"federation"`
-	Store       Store                  `yaml:"store"`
-	Logs        *loki.Config           `yaml:"logs"` // none: pages come without log evidence
-	Evidence    Evidence               `yaml:"evidence"`
-	Notifiers   map[string]yamldoc.Raw `yaml:"notifiers"` // channels by name: see Channels
-	API         API                    `yaml:"api"`
+	ExternalURL   string                 `yaml:"external_url"`   // how people reach this server: the links in pages
+	SLOFiles      []string               `yaml:"slo_files"`      // globs
+	OnCallFiles   []string               `yaml:"oncall_files"`   // globs
+	TemplateFiles []string               `yaml:"template_files"` // globs; none: pages have the built-in words
+	Clusters      []federation.Cluster   `yaml:"clusters"`
+	Federation    Federation             `yaml:"federation"`
+	Store         Store                  `yaml:"store"`
+	Logs          *loki.Config           `yaml:"logs"` // none: pages come without log evidence
+	Evidence      Evidence               `yaml:"evidence"`
+	Incidents     Incidents              `yaml:"incidents"`
+	Watchdog      Watchdog               `yaml:"watchdog"`
+	Heartbeat     *Heartbeat             `yaml:"heartbeat"` // none: nobody is told that Midwatch lives
+	Report        *Report                `yaml:"report"`    // none: no weekly report
+	Notifiers     map[string]yamldoc.Raw `yaml:"notifiers"` // channels by name: see Channels
+	Ingest        Ingest                 `yaml:"ingest"`
+	API           API                    `yaml:"api"`
 
 	Channels Channels `yaml:"-"` // what Notifiers says
 
@@ -44,9 +52,13 @@ type Federation struct {
 	MaxSamples int            `yaml:"max_samples"` // in memory at once; default 50,000,000
 }
 
-// Store says where incidents and pages are kept.
+// Store says where incidents and pages are kept, and for how long.
 type Store struct {
-	Path string `yaml:"path"` // of the SQLite file; default midwatch.db
+	Path           string         `yaml:"path"` // of the SQLite file; default midwatch.db
+	URL            secret.Secret  `yaml:"url"`  // of a PostgreSQL database instead, which replicas share
+	URLFile        string         `yaml:"url_file"`
+	Retention      model.Duration `yaml:"retention"`       // of resolved incidents with their pages; default 90d
+	AuditRetention model.Duration `yaml:"audit_retention"` // default 400d
 }
 
 // Evidence says how long a first page waits for it.
@@ -54,9 +66,17 @@ type Evidence struct {
 	Wait *model.Duration `yaml:"wait"` // default 3s; 0s sends at once
 }
 
-// API says who may acknowledge, resolve and reload.
+// Ingest says what alerts of other systems mean.
+type Ingest struct {
+	Severities       map[string]string `yaml:"severities"`    // levels of severities, besides those that are known
+	SentrySecret     secret.Secret     `yaml:"sentry_secret"` // by which Sentry signs; none: signatures are not looked at
+	SentrySecretFile string            `yaml:"sentry_secret_file"`
+}
+
+// API says who may acknowledge, resolve and reload, and who may send alerts.
 type API struct {
-	Tokens []web.TokenConfig `yaml:"tokens"`
+	Tokens       []web.TokenConfig       `yaml:"tokens"`
+	IngestTokens []web.IngestTokenConfig `yaml:"ingest_tokens"` // none: everybody may send alerts
 }
 
 // LoadConfig reads a configuration file. Every problem in it is reported at
@@ -103,7 +123,8 @@ func discreet(problems diag.Problems) diag.Problems {
 	for i, p := range problems {
 		section, _, _ := strings.Cut(p.Field, ".")
 		credentials := strings.Contains(p.Source, "@") // in a URL
-		if section == "notifiers" || section == "logs" || section == "api" || p.Field == "" || credentials {
+		private := slices.Contains([]string{"notifiers", "logs", "api", "store", "heartbeat", "ingest"}, section)
+		if private || p.Field == "" || credentials {
 			problems[i].Source = ""
 		}
 	}
@@ -111,14 +132,25 @@ func discreet(problems diag.Problems) diag.Problems {
 }
 
 func (c *Config) defaults() {
-	if c.Store.Path == "" {
+	if c.Store.Path == "" && !c.Store.shared() {
 		c.Store.Path = "midwatch.db"
 	}
+	setDefault(&c.Store.Retention, model.Duration(90*24*time.Hour))
+	setDefault(&c.Store.AuditRetention, model.Duration(400*24*time.Hour))
 	if c.Evidence.Wait == nil {
 		wait := model.Duration(3 * time.Second)
 		c.Evidence.Wait = &wait
 	}
 }
+
+func setDefault(d *model.Duration, to model.Duration) {
+	if *d == 0 {
+		*d = to
+	}
+}
+
+// shared tells whether the state is in PostgreSQL.
+func (s Store) shared() bool { return !s.URL.Empty() || s.URLFile != "" }
 
 func (c *Config) validate(at func(field, message, hint string)) {
 	if u, err := url.Parse(c.ExternalURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -140,6 +172,13 @@ func (c *Config) validate(at func(field, message, hint string)) {
 	if len(c.Notifiers) == 0 {
 		at("notifiers", "no channel is configured, so nobody could be paged", "configure one of "+strings.Join(kindNames(), ", "))
 	}
+	if c.Store.shared() && c.Store.Path != "" {
+		at("store", "there are both a path and a url", "path for one process with SQLite, url for replicas with PostgreSQL")
+	}
+	if c.Store.Retention < model.Duration(24*time.Hour) || c.Store.AuditRetention < model.Duration(24*time.Hour) {
+		at("store", "what is kept for less than a day explains nothing", "such as retention: 90d")
+	}
+	c.validatePaging(at)
 	if len(c.API.Tokens) == 0 {
 		at("api.tokens", "missing, so nobody could acknowledge", "add {name: oncall, token_file: token}")
 	}

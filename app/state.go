@@ -8,16 +8,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/midwatch-slo/midwatch/correlate/loki"
 	"github.com/midwatch-slo/midwatch/federation"
+	"github.com/midwatch-slo/midwatch/incident"
+	"github.com/midwatch-slo/midwatch/ingest"
 	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/notifiers"
-	"github.com/midwatch-slo/midwatch/notifiers/wecom"
 	"github.com/midwatch-slo/midwatch/oncall"
+	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/slo"
 	"github.com/midwatch-slo/midwatch/web"
 )
@@ -27,13 +31,19 @@ import (
 type state struct {
 	config     Config
 	slos       []slo.SLO
-	byID       map[string]slo.SLO // "service/name"
-	roster     *oncall.Roster
+	byID       map[string]slo.SLO            // "service/name"
+	roster     *oncall.Roster                // as the files say
+	duty       atomic.Pointer[oncall.Roster] // with the overrides made at run time
 	federation *federation.Federation
 	logs       *loki.Source // nil when none is configured
 	senders    *notifiers.Registry
 	channels   map[string]notifiers.Notifier // senders sends through them
 	tokens     *web.Tokens
+	ingest     *web.Ingest
+	severities ingest.Severities
+	inhibit    []incident.InhibitRule
+	watched    []incident.Watch
+	templates  *page.Templates      // nil: the built-in words
 	registry   *prometheus.Registry // of the metrics of these parts
 }
 
@@ -51,10 +61,16 @@ func makeState(path string, log *slog.Logger) (*state, error) {
 	note("oncall_files", s.loadOnCall())
 	note("clusters", s.connectClusters(log))
 	note("logs", s.connectLogs())
+	note("template_files", s.loadTemplates())
 	s.connectChannels(log, note)
 	note("api.tokens", s.readTokens())
+	note("api.ingest_tokens", s.readIngest())
+	note("incidents", s.readPaging())
+	_, err = newPulse(c.Heartbeat, nil, log)
+	note("heartbeat", err)
 	if s.roster != nil {
 		note("notifiers", s.checkChannels())
+		note("report", s.checkReport())
 	}
 	return s, problems.Err()
 }
@@ -88,6 +104,42 @@ func (s *state) loadSLOs() error {
 
 func (s *state) loadOnCall() (err error) {
 	s.roster, err = s.config.Roster()
+	s.duty.Store(s.roster)
+	return err
+}
+
+func (s *state) loadTemplates() error {
+	if len(s.config.TemplateFiles) == 0 {
+		return nil
+	}
+	files, err := s.config.files("template_files", s.config.TemplateFiles)
+	if err != nil {
+		return err
+	}
+	s.templates, err = page.LoadTemplates(files)
+	return err
+}
+
+func (s *state) readIngest() (err error) {
+	var sentry secret.Secret
+	if c := s.config.Ingest; !c.SentrySecret.Empty() || c.SentrySecretFile != "" {
+		if sentry, err = secret.Resolve("ingest.sentry_secret", c.SentrySecret, c.SentrySecretFile); err != nil {
+			return err
+		}
+	}
+	s.ingest, err = web.NewIngest(s.config.API.IngestTokens, sentry)
+	return err
+}
+
+// readPaging makes of what is said of incidents what the engine takes.
+func (s *state) readPaging() (err error) {
+	if s.severities, err = s.config.severities(); err != nil {
+		return err
+	}
+	if s.inhibit, err = s.config.inhibitions(); err != nil {
+		return err
+	}
+	s.watched, err = s.config.watched()
 	return err
 }
 
@@ -124,18 +176,38 @@ func (s *state) connectChannels(log *slog.Logger, note func(field string, err er
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
 		note("notifiers."+name, wrong[name])
 	}
-	s.channels, s.senders = opened, notifiers.NewRegistry(opened)
+	var options []notifiers.Option
+	if s.templates != nil {
+		failures := prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "midwatch_template_failures_total", Help: "Pages of which a template failed, so that a part had the built-in words.",
+		})
+		s.registry.MustRegister(failures)
+		options = append(options, notifiers.WithTemplates(s.templates, log.With("component", "templates"), failures))
+	}
+	s.channels, s.senders = opened, notifiers.NewRegistry(opened, options...)
 }
 
 // succeed takes over what the state before has learned of its providers.
 func (s *state) succeed(before *state) {
 	for name, n := range s.channels {
-		now, ok := n.(*wecom.Notifier)
-		was, known := before.channels[name].(*wecom.Notifier)
-		if ok && known {
-			now.Inherit(was)
+		if was, ok := before.channels[name]; ok {
+			inherit(n, was)
 		}
 	}
+}
+
+// checkReport finds addresses in channels that are not configured.
+func (s *state) checkReport() error {
+	if s.config.Report == nil {
+		return nil
+	}
+	var errs []error
+	for _, to := range s.config.Report.To {
+		if _, ok := s.config.Channels[to.Channel]; !ok {
+			errs = append(errs, fmt.Errorf("it is to go through %q, but notifiers.%s is not configured", to.Channel, to.Channel))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkChannels finds contacts through channels that are not configured.

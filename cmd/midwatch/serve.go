@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/spf13/cobra"
 
+	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/app"
 )
 
@@ -57,7 +58,7 @@ func reloadOn(cmd *cobra.Command, hup <-chan os.Signal, a *app.App, log *slog.Lo
 		case <-cmd.Context().Done():
 			return
 		case <-hup:
-			if err := a.Reload(cmd.Context()); err != nil {
+			if err := a.Reload(alert.WithActor(alert.WithVia(cmd.Context(), "file"), "SIGHUP")); err != nil {
 				log.Error("configuration not reloaded", "err", err)
 			}
 		}

@@ -1,0 +1,232 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/robfig/cron/v3"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
+	"github.com/midwatch-slo/midwatch/report"
+	"github.com/midwatch-slo/midwatch/store"
+)
+
+// Report says when the weekly report is sent, and to whom.
+type Report struct {
+	Schedule string          `yaml:"schedule"` // cron; default "0 9 * * mon"
+	Timezone string          `yaml:"timezone"` // of the schedule, and of days and nights in it; default UTC
+	Language string          `yaml:"language"` // zh or en; default en
+	Span     model.Duration  `yaml:"span"`     // that it tells of; default 7d
+	To       []ReportAddress `yaml:"to"`
+}
+
+// ReportAddress is a channel and an address in it.
+type ReportAddress struct {
+	Channel string `yaml:"channel"`
+	Address string `yaml:"address"`
+}
+
+func (r *Report) validate(at func(field, message, hint string)) {
+	if r.Schedule == "" {
+		r.Schedule = "0 9 * * mon"
+	}
+	setDefault(&r.Span, model.Duration(7*24*time.Hour))
+	if strings.Contains(r.Schedule, "TZ=") || strings.HasPrefix(r.Schedule, "@every") {
+		at("report.schedule", "want five fields: minute, hour, day of month, month, weekday", "the report has a timezone of its own")
+	} else if _, err := cron.ParseStandard(r.Schedule); err != nil {
+		at("report.schedule", err.Error(), `such as "0 9 * * mon"`)
+	}
+	if _, err := time.LoadLocation(r.Timezone); err != nil || r.Timezone == "Local" {
+		at("report.timezone", fmt.Sprintf("%q is no time zone", r.Timezone), "such as Asia/Shanghai")
+	}
+	if r.Language != "" && r.Language != "zh" && r.Language != "en" {
+		at("report.language", fmt.Sprintf("%q is none of zh, en", r.Language), "")
+	}
+	if len(r.To) == 0 {
+		at("report.to", "missing", "such as [{channel: email, address: sre@example.com}]")
+	}
+}
+
+// Bounds of sending a report.
+const (
+	reportTries = 6
+	reportPause = 30 * time.Second // doubled after each try
+	lookAtClock = 30 * time.Second // a reload may have changed the schedule
+)
+
+// reports sends the report when it is due, once over all replicas, until ctx
+// ends.
+func (a *App) reports(ctx context.Context) {
+	last := time.Now()
+	tick := time.NewTicker(lookAtClock)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case at := <-tick.C:
+			if due, ok := a.reportDue(last, at); ok {
+				a.sendReport(ctx, due)
+			}
+			last = at
+		}
+	}
+}
+
+// reportDue returns the instant between two at which the report was due.
+func (a *App) reportDue(after, upTo time.Time) (time.Time, bool) {
+	r := a.current.Load().config.Report
+	if r == nil {
+		return time.Time{}, false
+	}
+	spec, err := cron.ParseStandard(r.Schedule)
+	if err != nil {
+		return time.Time{}, false
+	}
+	due := spec.Next(after.In(r.location()))
+	return due.UTC(), !due.IsZero() && !due.After(upTo)
+}
+
+func (r *Report) location() *time.Location {
+	loc, err := time.LoadLocation(r.Timezone)
+	if err != nil {
+		return time.UTC
+	}
+	return loc
+}
+
+func (a *App) sendReport(ctx context.Context, due time.Time) {
+	mine := false
+	err := a.store.Update(ctx, func(tx *store.Tx) (err error) {
+		mine, err = tx.Once("report", due)
+		return err
+	})
+	if err != nil {
+		a.o.Logger.ErrorContext(ctx, "begin weekly report", "err", err)
+	}
+	if !mine {
+		return // another replica sends it
+	}
+	pages, err := a.reportPages(ctx, due)
+	if err != nil {
+		a.o.Logger.ErrorContext(ctx, "compose weekly report", "err", err)
+		return
+	}
+	for _, p := range pages {
+		if err := a.deliverReport(ctx, p); err != nil {
+			a.o.Logger.ErrorContext(ctx, "send weekly report", "channel", p.To.Channel, "err", err)
+		}
+	}
+}
+
+// deliverReport sends a report, again and again for a while where the channel
+// says that it may go through.
+func (a *App) deliverReport(ctx context.Context, p page.Page) (err error) {
+	pause := reportPause
+	for p.Attempt = 1; p.Attempt <= reportTries; p.Attempt++ {
+		if _, err = a.current.Load().senders.Send(ctx, p); err == nil {
+			return nil
+		}
+		after, again := page.Retry(err)
+		if !again {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(max(after, pause)):
+			pause *= 2
+		}
+	}
+	return err
+}
+
+// reportPages composes the report that is due at an instant.
+func (a *App) reportPages(ctx context.Context, due time.Time) ([]page.Page, error) {
+	s := a.current.Load()
+	r := s.config.Report
+	if r == nil {
+		return nil, nil
+	}
+	f, err := a.figures(ctx, s, due.Add(-time.Duration(r.Span)), due)
+	if err != nil {
+		return nil, err
+	}
+	reader := report.Reader{Language: r.Language, Location: r.location()}
+	var pages []page.Page
+	for i, to := range r.To {
+		pages = append(pages, page.Page{
+			Key:  fmt.Sprintf("report/%d/%d", due.Unix(), i),
+			Kind: page.Report, At: due, Body: f.Text(reader), Link: s.config.ExternalURL,
+			Incident: alert.Incident{Title: f.Title(reader), Level: alert.Info},
+			To:       page.Contact{Channel: to.Channel, Address: to.Address, Timezone: r.Timezone, Language: r.Language},
+		})
+	}
+	return pages, nil
+}
+
+// figures gathers what a report tells of a span.
+func (a *App) figures(ctx context.Context, s *state, from, until time.Time) (report.Figures, error) {
+	f := report.Figures{From: from, Until: until}
+	err := a.store.View(ctx, func(tx *store.Tx) (err error) {
+		if f.Incidents, err = tx.OpenedBetween(from, until); err != nil {
+			return err
+		}
+		sent, err := tx.SentBetween(from, until)
+		for _, p := range sent {
+			f.Pages = append(f.Pages, report.Page{User: p.User, FullName: p.FullName, At: p.At, Level: p.Level})
+		}
+		return err
+	})
+	if err != nil {
+		return f, fmt.Errorf("read figures of the report: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	now, warnings := s.standings(ctx, until)
+	spent, more := s.spent(ctx, until, until.Sub(from))
+	f.Missing = slices.Compact(slices.Sorted(slices.Values(append(warnings, more...))))
+	for _, def := range s.slos {
+		one := report.SLO{Service: def.Service, Name: def.Name, Objective: def.Objective.String(), Left: math.NaN(), Spent: math.NaN()}
+		for _, st := range now[def.ID()] {
+			if math.IsNaN(one.Left) || st.BudgetLeft < one.Left {
+				one.Left = st.BudgetLeft
+			}
+		}
+		if v, ok := spent[def.ID()]; ok {
+			one.Spent = v
+		}
+		f.SLOs = append(f.SLOs, one)
+	}
+	return f, nil
+}
+
+// spent returns how much of its budget each SLO spent over a span of days, by
+// "service/slo": the share of its events that failed, over the share that may
+// fail, for that part of the window. Of several clusters the worst counts, as
+// for what is left.
+func (s *state) spent(ctx context.Context, at time.Time, span time.Duration) (map[string]float64, []string) {
+	days := max(1, int(span/(24*time.Hour)))
+	events := func(series string) string {
+		return fmt.Sprintf("sum by (cluster, service, slo) (sum_over_time(last_over_time(%s[15m])[%dd:1d]))", series, days)
+	}
+	of := func(series string) string { return fmt.Sprintf("max by (cluster, service, slo) (%s)", series) }
+	query := fmt.Sprintf("max by (service, slo) (%s / (%s > 0) / %s * %d / %s)",
+		events("slo:sli_errors:rate1d"), events("slo:sli_total:rate1d"), of("slo:error_budget:ratio"), days, of("slo:time_period:days"))
+	vector, notes, err := s.federation.Instant(ctx, query, at)
+	warnings, _ := notes.AsStrings(query, 0, 0)
+	if err != nil {
+		return nil, append(warnings, err.Error())
+	}
+	found := map[string]float64{}
+	for _, sample := range vector {
+		found[sample.Metric.Get(alert.LabelService)+"/"+sample.Metric.Get(alert.LabelSLO)] = sample.F
+	}
+	return found, warnings
+}
