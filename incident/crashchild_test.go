@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -150,7 +151,8 @@ func serveChild(dir string) error {
 	}
 	d := &diary{file: file, life: os.Getenv("MIDWATCH_CRASH_LIFE")}
 	e, err := incident.New(incident.Config{
-		Store: ledger{s}, Responders: watch{begun: time.UnixMilli(begun)}, Sender: provider{d}, Logger: discard(),
+		Store: ledger{s}, Responders: watch{begun: time.UnixMilli(begun)}, Sender: provider{d},
+		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})).With("life", d.life),
 		PagesPerMinute: -1, EvidenceWait: 300 * time.Millisecond, Poll: 500 * time.Millisecond,
 		Retry: incident.RetryPolicy{First: 20 * time.Millisecond, Longest: 100 * time.Millisecond},
 	})
