@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -75,7 +76,14 @@ func (h *Handler) deeds() []deed {
 			if a.Into <= 0 || a.Into == id {
 				return alert.Incident{}, badData("name another incident to merge it into")
 			}
-			return h.Desk.Merge(ctx, id, a.Into, actor)
+			inc, err := h.Desk.Merge(ctx, id, a.Into, actor)
+			switch {
+			case errors.Is(err, ErrNotFound):
+				err = notFound("there is no incident %d, or none %d", id, a.Into)
+			case errors.Is(err, ErrConflict):
+				err = problem{status: http.StatusConflict, kind: wire.Conflict, text: fmt.Sprintf("incident %d or %d is already resolved", id, a.Into)}
+			}
+			return inc, err
 		}},
 	)
 }

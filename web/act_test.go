@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
@@ -74,6 +75,37 @@ func TestDeeds(t *testing.T) {
 			wantIn(t, body, strings.ReplaceAll(c.said, `"`, "&#34;"))
 		})
 	}
+}
+
+// Whoever looks at an incident sees what became of it.
+func TestIncidentsSayWhyTheyAreQuiet(t *testing.T) {
+	_, _, office := newOffice(nil)
+	h := newHouse(t, office)
+	inc := &h.rooms.story.Incident
+	inc.Muted, inc.Policy, inc.Assigned, inc.Reopened, inc.Drill, inc.AlertCount = "silenced by <Lin>", "payments", []string{"wei", "ada"}, 2, true, 1500
+	h.rooms.open = []alert.Incident{*inc}
+	wantIn(t, h.ask(t, http.MethodGet, "/incidents/42", "").Body.String(), "Nobody is paged for it now: <bdi>silenced by &lt;Lin&gt;</bdi>",
+		"wei, ada", "2 times", "This is an exercise", "and 1499 more", `<span class="asof">1500</span>`)
+	wantIn(t, h.ask(t, http.MethodGet, "/", "").Body.String(), "muted</span>", `<span class="tag">drill</span>`)
+	inc.Muted, inc.SnoozedUntil = "", start.Add(time.Hour)
+	wantIn(t, h.ask(t, http.MethodGet, "/incidents/42", "").Body.String(), "Snoozed: nobody is paged", `datetime="2026-11-21T04:21:40Z"`)
+	inc.Status, inc.MergedInto, inc.ResolvedAt = alert.Closed, 43, start
+	body := h.ask(t, http.MethodGet, "/incidents/42", "").Body.String()
+	wantIn(t, body, `<a href="/incidents/43">incident 43</a>`)
+	wantNotIn(t, body, "Snoozed", "Silence its alerts", `value="merge"`)
+}
+
+func TestMergingWhatCannotBe(t *testing.T) {
+	_, _, office := newOffice(nil)
+	h := newHouse(t, office)
+	auth := []string{"Authorization", "Bearer " + linsToken}
+	h.rooms.actFail = ErrConflict
+	w := h.ask(t, http.MethodPost, "/api/v1/incidents/42/merge", `{"into": 43}`, auth...)
+	wantCode(t, w, http.StatusConflict)
+	wantIn(t, w.Body.String(), "incident 42 or 43 is already resolved")
+	w = h.ask(t, http.MethodPost, "/api/v1/incidents/9/merge", `{"into": 43}`, auth...)
+	wantCode(t, w, http.StatusNotFound)
+	wantIn(t, w.Body.String(), "no incident 9, or none 43")
 }
 
 func TestTheCommandLineSaysWhatItIs(t *testing.T) {

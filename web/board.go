@@ -51,7 +51,10 @@ type incidentRow struct {
 	Who      string // acknowledged or resolved it; "" for nobody or the alerts themselves
 	Stale    bool
 	Done     bool
-	Urgent   bool // nobody looks after it, and somebody should at once
+	Urgent   bool   // nobody looks after it, and somebody should at once
+	Quiet    string // why nobody is paged, in a word: muted, snoozed; "" when somebody is
+	Why      string // the same in full
+	Drill    bool
 	Since    stamp
 	Lasting  string
 }
@@ -235,6 +238,14 @@ func (h *Handler) incidentRow(i alert.Incident, now time.Time) incidentRow {
 	}
 	if row.Title == "" {
 		row.Title = i.Key
+	}
+	row.Drill = i.Drill
+	switch {
+	case row.Done:
+	case i.Muted != "":
+		row.Quiet, row.Why = "muted", i.Muted
+	case i.SnoozedUntil.After(now):
+		row.Quiet, row.Why = "snoozed", "until "+h.stamp(i.SnoozedUntil, now).Text
 	}
 	if row.Done {
 		row.Who, row.Lasting = i.ResolvedBy, lasting(i.ResolvedAt.Sub(i.Since))

@@ -44,7 +44,6 @@ type incidentView struct {
 	Responders string
 	Reopened   int
 	MergedInto int64
-	Drill      bool
 	NextPage   stamp
 	AlertCount int
 
@@ -154,7 +153,7 @@ func (h *Handler) incidentView(s Story) incidentView {
 	v.AlertCount = max(i.AlertCount, len(i.Alerts))
 	v.AlertsMore = v.AlertCount - len(v.Alerts)
 	v.Policy, v.Assigned, v.Responders = i.Policy, strings.Join(i.Assigned, ", "), strings.Join(i.Responders, ", ")
-	v.Reopened, v.MergedInto, v.Drill = i.Reopened, i.MergedInto, i.Drill
+	v.Reopened, v.MergedInto = i.Reopened, i.MergedInto
 	if !v.Done {
 		v.Muted = i.Muted
 		v.NextPage = h.stamp(i.NextPageAt, now)
