@@ -27,6 +27,9 @@ func (c *claim) take(channel string, room int) error {
 	if err != nil {
 		return err
 	}
+	if pages, err = c.leave(pages); err != nil {
+		return err
+	}
 	if err := c.load(pages); err != nil {
 		return err
 	}
@@ -38,6 +41,20 @@ func (c *claim) take(channel string, room int) error {
 		return err
 	}
 	return c.compose(fresh)
+}
+
+// leave gives back pages that this process still has in hand: a try of theirs
+// is settled, and not yet forgotten, or goes on although the claim ran out.
+func (c *claim) leave(pages []page.Page) ([]page.Page, error) {
+	var busy []string
+	pages = slices.DeleteFunc(pages, func(p page.Page) bool {
+		if c.slots.has(p) {
+			busy = append(busy, p.Key)
+			return true
+		}
+		return false
+	})
+	return pages, c.tx.Defer(busy, c.at.Add(lookSoon))
 }
 
 // load reads the incidents of pages.

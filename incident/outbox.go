@@ -20,6 +20,8 @@ const (
 	// lookAgain is how long the outbox is left alone while a channel has more
 	// pages than room.
 	lookAgain = time.Second
+	// lookSoon is how long a page is left alone that is still in hand.
+	lookSoon = 100 * time.Millisecond
 	// catchBreath is for how long, then, the next pages are not claimed, so that
 	// many are at once.
 	catchBreath = 3 * time.Millisecond
@@ -52,17 +54,18 @@ func (s *slots) free(channels []string) map[string]int {
 	return free
 }
 
-// take returns false for a page that is being sent already: its lease ran out
-// before its sender returned.
-func (s *slots) take(p page.Page) bool {
+// has tells whether a page is being sent, or was a moment ago.
+func (s *slots) has(p page.Page) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.inFlight[p.Key] {
-		return false
-	}
+	return s.inFlight[p.Key]
+}
+
+func (s *slots) take(p page.Page) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.inFlight[p.Key] = true
 	s.used[p.To.Channel]++
-	return true
 }
 
 func (s *slots) release(p page.Page) {
@@ -195,9 +198,7 @@ func (c courier) claimFrom(ctx context.Context, free map[string]int, at time.Tim
 		c.report(ctx, o)
 	}
 	for _, p := range taken.send {
-		if !c.slots.take(p) {
-			continue
-		}
+		c.slots.take(p)
 		c.work.Go(func() {
 			defer wake(c.Engine.deliver)
 			defer c.slots.release(p)
