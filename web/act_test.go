@@ -86,7 +86,7 @@ func TestIncidentsSayWhyTheyAreQuiet(t *testing.T) {
 	h.rooms.open = []alert.Incident{*inc}
 	wantIn(t, h.ask(t, http.MethodGet, "/incidents/42", "").Body.String(), "Nobody is paged for it now: <bdi>silenced by &lt;Lin&gt;</bdi>",
 		"wei, ada", "2 times", "This is an exercise", "and 1499 more", `<span class="asof">1500</span>`)
-	wantIn(t, h.ask(t, http.MethodGet, "/", "").Body.String(), "muted</span>", `<span class="tag">drill</span>`)
+	wantIn(t, h.ask(t, http.MethodGet, "/", "").Body.String(), "muted</span>", `<span class="tag">drill</span>`, "All quiet")
 	inc.Muted, inc.SnoozedUntil = "", start.Add(time.Hour)
 	wantIn(t, h.ask(t, http.MethodGet, "/incidents/42", "").Body.String(), "Snoozed: nobody is paged", `datetime="2026-11-21T04:21:40Z"`)
 	inc.Status, inc.MergedInto, inc.ResolvedAt = alert.Closed, 43, start

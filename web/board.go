@@ -128,6 +128,7 @@ func (h *Handler) board(w http.ResponseWriter, r *http.Request) error {
 	v.SLOs, v.SLOsMore = sloRows(standings.SLOs)
 	v.SLOsAt = h.stamp(standings.At, now)
 	v.Watches = h.watchRows(h.OnCall.Watches(now), now)
+	open = slices.DeleteFunc(slices.Clone(open), func(i alert.Incident) bool { return i.Drill }) // nothing is wrong
 	v.State = newState(open, standings.SLOs, openErr != nil, len(v.Warnings) > 0)
 	alarm := slices.ContainsFunc(open, func(i alert.Incident) bool { return i.Level == alert.P1 })
 	return h.show(w, http.StatusOK, "board", frame{Title: v.State.Text, Alarm: alarm, Refresh: 20, Content: v})

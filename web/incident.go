@@ -126,7 +126,7 @@ func (h *Handler) showIncident(w http.ResponseWriter, r *http.Request, id int64,
 	}
 	v.CanSilence = h.Silences != nil && !v.Done
 	fr := frame{Title: fmt.Sprintf("%s %s", v.Level, v.Title), Content: v}
-	fr.Alarm = s.Incident.Level == alert.P1 && !v.Done
+	fr.Alarm = s.Incident.Level == alert.P1 && !v.Done && !v.Drill
 	return h.show(w, status, "incident", fr)
 }
 

@@ -102,7 +102,7 @@ func (v *deliveryView) addDelivery(h *Handler, d wire.Delivery, now time.Time) {
 		switch {
 		case c.Problem != "":
 			row.Tone = bad
-		case !c.Oldest.IsZero() && now.Sub(c.Oldest) > waitsLong, c.FailedAt.After(c.SentAt):
+		case !c.Oldest.IsZero() && now.Sub(c.Oldest) > waitsLong, c.FailedAt.After(c.SentAt), c.Queued > 0 && c.LastError != "":
 			row.Tone = low
 		}
 		v.Channels = append(v.Channels, row)
