@@ -157,6 +157,15 @@ func (b *builder) present(src source, field, value string) {
 	}
 }
 
+// text reports what a terminal or a page would not show as it is written.
+func (b *builder) text(src source, field, value string) (ok bool) {
+	ok = utf8.RuneCountInString(value) <= 200 && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) })
+	if !ok {
+		b.add(src.at(field, fmt.Sprintf("%.40q is not allowed", value), "up to 200 characters on one line"))
+	}
+	return ok
+}
+
 func (b *builder) zone(src source, field, name string) *time.Location {
 	if name == "" {
 		b.add(src.at(field, "missing", "an IANA name, such as Asia/Shanghai"))

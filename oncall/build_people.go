@@ -13,7 +13,7 @@ const maxAfter = 24 * time.Hour
 func (b *builder) user(src source, field string, y userYAML) {
 	ok := b.named(src, field+".name", y.Name, b.userAt)
 	u := user{place: src.place(field + ".name"), fullName: y.FullName, timezone: y.Timezone, language: y.Language, ownZone: y.Timezone != ""}
-	if u.fullName == "" {
+	if !b.text(src, field+".full_name", y.FullName) || y.FullName == "" {
 		u.fullName = y.Name
 	}
 	if y.Timezone != "" {

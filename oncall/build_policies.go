@@ -142,6 +142,7 @@ func (b *builder) target(src source, field string, y targetYAML) (t target, ok b
 func (b *builder) channel(src source, field string, y targetYAML) target {
 	b.present(src, field+".channel", y.Channel)
 	b.present(src, field+".address", y.Address)
+	b.text(src, field+".full_name", y.FullName)
 	if y.Timezone != "" {
 		b.zone(src, field+".timezone", y.Timezone)
 	}
@@ -258,6 +259,7 @@ const maxMaintenance = 31 * 24 * time.Hour
 func (b *builder) maintenance(src source, field string, y maintenanceYAML) {
 	b.named(src, field+".name", y.Name, b.maintAt)
 	m := maintenance{name: y.Name, comment: y.Comment, recurs: y.Cron != "", loc: time.UTC}
+	b.text(src, field+".comment", y.Comment)
 	m.matchers = b.matchers(src, field+".matchers", y.Matchers, "nobody is paged for what they match")
 	if y.Timezone != "" {
 		m.loc = b.zone(src, field+".timezone", y.Timezone)

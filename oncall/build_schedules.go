@@ -23,6 +23,7 @@ func (b *builder) schedule(src source, field string, y scheduleYAML) {
 	})
 	each(y.Overrides, field+".overrides", func(at string, o overrideYAML) {
 		b.usesUser(src, at+".user", o.User)
+		b.text(src, at+".reason", o.Reason)
 		s.overrides = append(s.overrides, override{b.span(src, at, o.From, o.Until, s.loc, "the override"), o.User, o.Reason})
 	})
 	each(y.Swaps, field+".swaps", func(at string, w swapYAML) { s.swaps = append(s.swaps, b.swap(src, at, w, s.loc)) })

@@ -24,14 +24,15 @@ func oncallCommand() *cobra.Command {
 		Use:   "oncall [PATH…]",
 		Short: "say who is on call, and when",
 		Long: `Says who is on call, from the on-call files alone: those of the configuration,
-unless they are named. Overrides made while Midwatch runs are not in them.
+unless they are named. Overrides made while Midwatch runs ("oncall override")
+are not in them.
 
 Without a command it prints who is on call now, until when, and who is next.`,
 		Example: "  midwatch oncall\n  midwatch oncall oncall.yaml --at 2026-12-24T03:00:00+08:00\n  midwatch oncall calendar --schedule payments",
 		RunE:    f.run(printOnCall),
 	}
 	f.bind(c, true)
-	c.AddCommand(oncallWho(), oncallNext(), oncallWhen(), oncallCalendar(), oncallLint())
+	c.AddCommand(oncallWho(), oncallNext(), oncallWhen(), oncallCalendar(), oncallLint(), oncallOverride())
 	return c
 }
 
