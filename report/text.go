@@ -57,8 +57,9 @@ func (f Figures) Title(r Reader) string {
 	return fmt.Sprintf(w.title, f.From.In(r.location()).Format(w.clock), f.Until.Add(-time.Second).In(r.location()).Format(w.clock))
 }
 
-// Text returns the report in lines of text, without its title: paragraphs
-// begin with a line that is a heading, and are apart by an empty line.
+// Text returns the report in lines of text, without its title: paragraphs are
+// apart by an empty line, a heading begins with "# " and a line of a list with
+// "- ".
 func (f Figures) Text(r Reader) string {
 	w := r.words()
 	parts := [][]string{f.budgets(w), f.counts(w), f.worst(w), f.paged(w, r.location())}
@@ -68,10 +69,18 @@ func (f Figures) Text(r Reader) string {
 	var paragraphs []string
 	for _, lines := range parts {
 		if len(lines) > 0 {
-			paragraphs = append(paragraphs, strings.Join(lines, "\n"))
+			paragraphs = append(paragraphs, paragraph(lines))
 		}
 	}
 	return strings.Join(paragraphs, "\n\n")
+}
+
+// paragraph joins a heading and what is under it; a line alone is a sentence.
+func paragraph(lines []string) string {
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	return "# " + strings.Join(lines, "\n- ")
 }
 
 func (r Reader) words() words {
