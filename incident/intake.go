@@ -41,7 +41,7 @@ func (e *Engine) Receive(ctx context.Context, alerts []alert.Alert) error {
 func (e *Engine) receive(ctx context.Context, at time.Time, which func(Tx) ([]alert.Alert, error)) error {
 	var in *intake
 	err := e.c.Store.Update(ctx, func(tx Tx) error {
-		in = &intake{engine: e, tx: tx, at: at}
+		in = &intake{engine: e, tx: &batchTx{Tx: tx}, at: at}
 		alerts, err := which(tx)
 		if err != nil || len(alerts) == 0 {
 			return err
@@ -74,6 +74,7 @@ type intake struct {
 	cases  map[int64]*caseFile
 	open   map[string]*caseFile  // unresolved, by key
 	lately map[string]*caseFile  // resolved a moment ago, by key
+	fresh  []*caseFile           // not kept yet: their IDs are stand-ins below zero
 	alive  map[time.Time][]int64 // alerts that only live on, by when they end now
 }
 
@@ -100,6 +101,9 @@ func (in *intake) saveAll() error {
 		touched        []*caseFile
 		added, changed []*alert.Alert
 	)
+	if err := in.keepFresh(); err != nil {
+		return err
+	}
 	for _, id := range slices.Sorted(maps.Keys(in.cases)) {
 		c := in.cases[id]
 		if !c.touched {
@@ -130,6 +134,55 @@ func (in *intake) saveAll() error {
 		}
 	}
 	return in.refresh(touched)
+}
+
+// keepFresh keeps the incidents that the batch opens, with the level that its
+// alerts give them.
+func (in *intake) keepFresh() error {
+	if len(in.fresh) == 0 {
+		return nil
+	}
+	incidents := make([]alert.Incident, len(in.fresh))
+	for i, c := range in.fresh {
+		incidents[i] = c.Incident
+	}
+	ids, err := in.tx.AddIncidents(incidents)
+	if err != nil {
+		return err
+	}
+	for i, c := range in.fresh {
+		delete(in.cases, c.ID)
+		c.ID = ids[i]
+		c.before = c.Incident
+		in.cases[c.ID] = c
+		for _, a := range c.added {
+			a.IncidentID = c.ID
+		}
+	}
+	return nil
+}
+
+// batchTx asks once for what no batch of alerts changes.
+type batchTx struct {
+	Tx
+
+	asked    bool
+	silences string
+}
+
+// Mark returns a single value by its name.
+func (t *batchTx) Mark(name string) (string, error) {
+	if name != silencesVersion {
+		return t.Tx.Mark(name)
+	}
+	if !t.asked {
+		version, err := t.Tx.Mark(name)
+		if err != nil {
+			return "", err
+		}
+		t.asked, t.silences = true, version
+	}
+	return t.silences, nil
 }
 
 // news tells whether the batch did more than keep alerts alive.
@@ -326,13 +379,10 @@ func (in *intake) caseOf(a alert.Alert, g group) (*caseFile, error) {
 		return c, in.reopen(c, a)
 	}
 	inc := newIncident(g, a, in.at)
-	id, err := in.tx.AddIncident(inc)
-	if err != nil {
-		return nil, err
-	}
-	inc.ID = id
+	inc.ID = -int64(len(in.fresh)) - 1
 	c := in.file(inc)
 	c.opened = true
+	in.fresh = append(in.fresh, c)
 	return c, nil
 }
 

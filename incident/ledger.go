@@ -106,6 +106,8 @@ type Muting interface {
 	Beat(cluster string, at time.Time) error
 	Beats() (map[string]time.Time, error)
 
+	// AddIncidents is AddIncident for many, and returns their IDs in their order.
+	AddIncidents(incidents []alert.Incident) ([]int64, error)
 	// AddStories adds one event to the story of an incident for each pair of the
 	// two lists; SettleAll is Settle for many incidents; Messaged returns those
 	// of the incidents of which a page was sent.

@@ -134,8 +134,11 @@ func (e *Engine) pageRound(tx Tx, inc alert.Incident, kind page.Kind, notices []
 		return err
 	}
 	r := round{tx: tx, inc: inc, at: at, waits: e.patience(inc, kind, at)}
-	if r.waiting, err = tx.Waiting(inc.ID, at); err != nil {
-		return err
+	first := kind == page.Opened && inc.Round == 1
+	if !first {
+		if r.waiting, err = tx.Waiting(inc.ID, at); err != nil {
+			return err
+		}
 	}
 	reached := map[page.Thread]bool{}
 	for _, n := range notices {
@@ -152,6 +155,9 @@ func (e *Engine) pageRound(tx Tx, inc alert.Incident, kind page.Kind, notices []
 		if err := tx.Gather(inc.ID, at); err != nil {
 			return err
 		}
+	}
+	if first {
+		return nil // nobody has a message yet
 	}
 	return e.editOthers(tx, inc, at, at.Add(coalesce), reached)
 }

@@ -7,6 +7,19 @@ import (
 	"github.com/midwatch-slo/midwatch/alert"
 )
 
+// AddIncidents is AddIncident for many, and returns their IDs in their order.
+func (t *Tx) AddIncidents(incidents []alert.Incident) ([]int64, error) {
+	rows := make([][]any, len(incidents))
+	for i, inc := range incidents {
+		rows[i] = incidentValues(inc)
+	}
+	ids, err := t.insertManyIDs("incidents", incidentFields, rows)
+	if err != nil {
+		return nil, fmt.Errorf("add %d incidents: %w", len(incidents), err)
+	}
+	return ids, nil
+}
+
 // AddStories adds one event to the story of an incident for each pair of the
 // two lists, in their order.
 func (t *Tx) AddStories(incidents []int64, events []alert.Event) error {
