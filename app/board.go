@@ -117,7 +117,7 @@ func (f facts) SLO(ctx context.Context, inc alert.Incident) page.SLO {
 	if len(warnings) > 0 {
 		f.app.o.Logger.WarnContext(ctx, "a page lacks figures", "incident", inc.ID, "warnings", warnings)
 	}
-	told := page.SLO{Description: def.Description, Objective: def.Objective.String(), Window: def.Window.String(), Runbook: def.Runbook}
+	told := page.SLO{Description: def.Description, Objective: def.Objective.String(), Window: def.Window.String(), Period: def.Window.Duration(), Runbook: def.Runbook}
 	for _, st := range all[def.ID()] {
 		if slices.Contains(inc.Clusters(), st.Cluster) {
 			told.Standings = append(told.Standings, st)

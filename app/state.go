@@ -179,7 +179,7 @@ func (s *state) connectChannels(log *slog.Logger, note func(field string, err er
 	var options []notifiers.Option
 	if s.templates != nil {
 		failures := prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "midwatch_template_failures_total", Help: "Pages of which a template failed, so that a part had the built-in words.",
+			Name: "midwatch_page_template_failures_total", Help: "Pages of which a template failed, so that a part had the built-in words.",
 		})
 		s.registry.MustRegister(failures)
 		options = append(options, notifiers.WithTemplates(s.templates, log.With("component", "templates"), failures))
