@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
@@ -107,4 +108,23 @@ func (m *memory) deeds() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return strings.Join(m.acted, ", ")
+}
+
+// await returns the first alert that is received.
+func (m *memory) await(t *testing.T, most time.Duration) alert.Alert {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(most); ; <-tick.C {
+		list, err := m.Alerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) > 0 {
+			return list[0].Alert
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no alert came")
+		}
+	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/midwatch-slo/midwatch/alert"
-	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/internal/servers"
 )
 
@@ -27,11 +26,7 @@ alerting:
 func TestPrometheusSends(t *testing.T) {
 	m := &memory{now: time.Now}
 	h := newHouse(t, func(c *Config) { c.Receiver, c.Alerts, c.Now = m, m, time.Now })
-	in, err := NewIngest([]IngestTokenConfig{{Name: "hangzhou", Token: secret.New("ingest-0123456789"), Cluster: "hangzhou"}}, secret.Secret{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.SetIngest(in)
+	h.SetIngest(ingestOf(t, false, false, "ingest-0123456789", ""))
 	srv := httptest.NewServer(h)
 	defer srv.Close()
 	dir := t.TempDir()
@@ -46,22 +41,8 @@ func TestPrometheusSends(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = prom.Stop() }()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
-		list, err := m.Alerts(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list) > 0 {
-			a := list[0]
-			if a.Label("alertname") != "Always" || a.Label("cluster") != "hangzhou" || a.Label("replica") != "a" || a.State != alert.Firing || a.Annotations["summary"] != "it fires" {
-				t.Errorf("got %+v", a)
-			}
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no alert came")
-		}
+	a := m.await(t, 30*time.Second)
+	if a.Label("alertname") != "Always" || a.Label("cluster") != "hangzhou" || a.Label("replica") != "a" || a.State != alert.Firing || a.Annotations["summary"] != "it fires" {
+		t.Errorf("got %+v", a)
 	}
 }
