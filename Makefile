@@ -58,6 +58,7 @@ golden: tools ## write the golden files anew
 .PHONY: bench
 bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the folder of the measuring tool
 	go test -run '^$$' -bench . -benchmem ./incident
+	go test -run '^$$' -bench PageLatency -benchtime 500x ./app
 	@tools/bench-rulecost
 	@tools/bench-alertload
 
