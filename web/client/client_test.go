@@ -86,7 +86,7 @@ func listen(t *testing.T, h http.Handler) string {
 
 func newClient(t *testing.T, url, token string) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Config{URL: url, Token: secret.New(token), Timeout: 5 * time.Second})
+	c, err := client.New(client.Config{URL: url, Token: secret.New(token), Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
