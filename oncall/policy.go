@@ -243,7 +243,7 @@ func (e *escalation) page(step, cycle int) []Notice {
 }
 
 func (e *escalation) holds(s policyStep) bool {
-	level := len(s.levels) == 0 || e.q.Level == anyLevel || slices.Contains(s.levels, e.q.Level)
+	level := len(s.levels) == 0 || slices.Contains(s.levels, e.q.Level)
 	tier := len(s.tiers) == 0 || slices.ContainsFunc(e.q.Tiers, func(t string) bool { return slices.Contains(s.tiers, t) })
 	if !level || !tier || s.hours == "" {
 		return level && tier
@@ -379,13 +379,6 @@ func (r *Roster) hoursOf(p *policy, targets []target) hours {
 		return s.hours
 	}
 	return p.usual
-}
-
-// WorkingTime returns at itself when it is within the working hours of the
-// policy that looks after something with these labels, else when they next
-// begin.
-func (r *Roster) WorkingTime(at time.Time, of map[string]string) time.Time {
-	return r.WorkingTimeOf(at, StepRequest{Labels: of})
 }
 
 // WorkingTimeOf returns at itself when it is within the working hours of the

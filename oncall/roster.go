@@ -9,8 +9,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/midwatch-slo/midwatch/page"
 )
 
 // Roster is everything that the on-call files say. It does not change, and
@@ -71,14 +69,4 @@ func (r *Roster) Channels() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))
-}
-
-// Contacts returns every way to reach whoever is on call at an instant for
-// something with these labels, best first. It is never empty.
-func (r *Roster) Contacts(at time.Time, of map[string]string) []page.Contact {
-	var all []page.Contact
-	for _, n := range r.Step(at, StepRequest{Labels: of, Level: anyLevel}).Notices {
-		all = append(all, n.To)
-	}
-	return all
 }

@@ -43,7 +43,11 @@ func TestContactsFollowTheLabels(t *testing.T) {
 		{map[string]string{"service": "user-center"}, ana},
 		{nil, ana},
 	} {
-		if diff := cmp.Diff(tt.want, r.Contacts(at, tt.labels)); diff != "" {
+		var got []page.Contact
+		for _, n := range r.Step(at, StepRequest{Labels: tt.labels, Level: alert.P1}).Notices {
+			got = append(got, n.To)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%v: %s", tt.labels, diff)
 		}
 	}
@@ -117,7 +121,7 @@ func TestWorkingTime(t *testing.T) {
 		{platform, "2026-03-08T04:00:00Z", "2026-03-08T04:00:00Z"}, // Saturday 23:00, before the clock change
 		{platform, "2026-03-08T06:00:00Z", "2026-03-09T12:30:00Z"}, // Sunday: Monday in daylight saving
 	} {
-		if got := r.WorkingTime(utc(t, tt.at), tt.labels); !got.Equal(utc(t, tt.want)) {
+		if got := r.WorkingTimeOf(utc(t, tt.at), StepRequest{Labels: tt.labels}); !got.Equal(utc(t, tt.want)) {
 			t.Errorf("%v at %s: got %s, want %s", tt.labels, tt.at, got, tt.want)
 		}
 	}
@@ -244,7 +248,7 @@ func TestDocumentedExampleLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.At("payments", utc(t, "2026-11-24T02:00:00Z"))
-	if s.User != "ana" || !s.Override || len(r.Contacts(s.From, map[string]string{"service": "payment-service"})) == 0 {
+	if s.User != "ana" || !s.Override || r.Route(map[string]string{"service": "payment-service"}).Policy != "payments" {
 		t.Errorf("got %+v", s)
 	}
 	for _, f := range r.Lint(s.From, Horizon, "wecom", "phone", "email", "wecom_robot") {

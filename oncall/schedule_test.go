@@ -77,7 +77,7 @@ func TestHolidaysOfChina(t *testing.T) {
 		{"2026-10-09T11:00:00Z", "2026-10-10T01:30:00Z"}, // the Saturday that makes up for it
 		{"2026-11-20T11:00:00Z", "2026-11-23T01:30:00Z"}, // an ordinary Friday
 	} {
-		if got := r.WorkingTime(utc(t, tt.at), payment); !got.Equal(utc(t, tt.want)) {
+		if got := r.WorkingTimeOf(utc(t, tt.at), StepRequest{Labels: payment}); !got.Equal(utc(t, tt.want)) {
 			t.Errorf("at %s: %s, want %s", tt.at, got, tt.want)
 		}
 	}
@@ -131,10 +131,10 @@ schedules: [{name: s, timezone: Asia/Shanghai, holidays: {calendar: cn}, rotatio
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.WorkingTime(utc(t, "2026-12-31T12:00:00Z"), nil); !got.Equal(utc(t, "2027-01-04T01:00:00Z")) {
+	if got := r.WorkingTimeOf(utc(t, "2026-12-31T12:00:00Z"), StepRequest{}); !got.Equal(utc(t, "2027-01-04T01:00:00Z")) {
 		t.Errorf("after New Year 2027: %s", got)
 	}
-	if got := r.WorkingTime(utc(t, "2026-10-02T02:00:00Z"), nil); !got.Equal(utc(t, "2026-10-08T01:00:00Z")) {
+	if got := r.WorkingTimeOf(utc(t, "2026-10-02T02:00:00Z"), StepRequest{}); !got.Equal(utc(t, "2026-10-08T01:00:00Z")) {
 		t.Errorf("after National Day 2026: %s", got)
 	}
 }

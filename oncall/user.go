@@ -27,9 +27,6 @@ type rule struct {
 	after   time.Duration
 }
 
-// anyLevel is none: all contacts are used for it.
-const anyLevel = alert.Level(0)
-
 // Notice is a page to come.
 type Notice struct {
 	To    page.Contact
@@ -43,7 +40,7 @@ func (u user) rulesFor(level alert.Level) []rule {
 		return own
 	}
 	n := len(u.contacts)
-	if level != alert.P1 && level != anyLevel {
+	if level != alert.P1 {
 		n = min(n, 1)
 	}
 	all := make([]rule, n)
