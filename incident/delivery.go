@@ -138,8 +138,8 @@ type Deliveries interface {
 	// claimed by nobody at at.
 	Waiting(incident int64, at time.Time) ([]page.Record, error)
 	// Hold keeps a page, enqueued just now, for a provider that wants to be
-	// left alone until due.
-	Hold(key string, due time.Time) error
+	// left alone until due. Before that a failover is due.
+	Hold(key string, due, failover time.Time) error
 	// Failovers returns up to limit queued pages that did not go through for
 	// so long that another contact should get one; FailedOver notes that one
 	// did.

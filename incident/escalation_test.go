@@ -162,5 +162,17 @@ func TestWhileNobodyIsReachedP2GoesOn(t *testing.T) {
 	s.Want(Between(1, 1.02), "opened admin/slack #2") // zhang cannot be told by anything
 	s.Want(Between(16, 16.01), "again admin/slack #2")
 	s.Want(Between(31, 31.01), "again zhang/wecom #1", "resolved admin/slack #2")
+	s.Do(17, "dead pages", func(ctx context.Context, e *incident.Engine) error {
+		dead, err := e.DeadPages(ctx)
+		if len(dead) != 4 { // two rounds, two contacts
+			t.Errorf("%d dead pages, want 4", len(dead))
+		}
+		for _, d := range dead {
+			if d.To.User != "zhang" || d.State != page.Dead || d.Reason == "" || d.SettledAt.IsZero() {
+				t.Errorf("dead page %+v", d)
+			}
+		}
+		return err
+	})
 	s.Run(60)
 }

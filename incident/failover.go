@@ -75,7 +75,7 @@ func (e *Engine) failOver(tx Tx, p page.Page, at time.Time) (bool, error) {
 		switch {
 		case !known:
 			return true, e.instead(tx, p, next, tx.Enqueue(at, next), at)
-		case r.State == page.Queued && r.Attempt == 0 && r.Due.After(at):
+		case r.State == page.Queued && r.Attempt == 0 && !r.Held && r.Due.After(at):
 			return true, e.instead(tx, p, next, tx.BringForward(r.Key, at), at)
 		}
 	}

@@ -211,7 +211,7 @@ func (r *round) enqueue(p page.Page, after time.Duration) error {
 	}
 	err := waits.enqueue(r.tx, r.at.Add(after), p)
 	if err == nil && held.After(r.at) {
-		err = r.tx.Hold(p.Key, held)
+		err = r.tx.Hold(p.Key, held, r.at.Add(patienceWith(p)))
 	}
 	return err
 }

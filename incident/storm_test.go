@@ -156,6 +156,7 @@ func TestANewRoundPushesNoPageAwayThatWaitsForItsProvider(t *testing.T) {
 	}
 	s.Keep(Between(1, 10), burning(availability, alert.P1, "hangzhou"))
 	s.Want(Between(1.5, 1.52), "opened zhang/email #1")
+	s.Want(Between(6.5, 6.52), "again zhang/email #1")
 	s.Want(Between(8, 8.02), "again zhang/wecom #1")
 	s.Acknowledge(8.5, 1)
 	s.Run(10)

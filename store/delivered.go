@@ -31,8 +31,13 @@ func (t *Tx) Reached(incident int64, level alert.Level) (bool, error) {
 // RoundPages returns the pages of a round of the incident to a user, in the
 // order they were enqueued.
 func (t *Tx) RoundPages(incident int64, round int, user string) ([]page.Record, error) {
-	return collect(t, scanRecord, "SELECT "+queuedColumns+" FROM pages WHERE incident_id = ? AND round = ? AND username = ? AND "+
+	return collect(t, scanHeld, "SELECT "+queuedColumns+", held FROM pages WHERE incident_id = ? AND round = ? AND username = ? AND "+
 		"kind NOT IN ('updated', 'bundle') ORDER BY id", incident, round, user)
+}
+
+// scanHeld reads, after a record, whether its provider said when to come back.
+func scanHeld(r scanner, rec *page.Record) error {
+	return scanRecord(trailing{r, truth{&rec.Held}}, rec)
 }
 
 // BringForward makes a page due at due that was due later and that nobody has

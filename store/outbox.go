@@ -333,17 +333,15 @@ func (t *Tx) PutOff(key string, until time.Time, reason string) error {
 // Waiting returns the pages that tell of the incident and are queued and
 // claimed by nobody at at.
 func (t *Tx) Waiting(incident int64, at time.Time) ([]page.Record, error) {
-	return collect(t, func(r scanner, rec *page.Record) error {
-		return scanRecord(trailing{r, truth{&rec.Held}}, rec)
-	}, "SELECT "+queuedColumns+", held FROM pages WHERE incident_id = ? AND state = 'queued' AND kind NOT IN ('bundle', 'updated')"+
+	return collect(t, scanHeld, "SELECT "+queuedColumns+", held FROM pages WHERE incident_id = ? AND state = 'queued' AND kind NOT IN ('bundle', 'updated')"+
 		" AND (leased_until = 0 OR due_at <= ?) ORDER BY id", incident, millis(at))
 }
 
 // Hold keeps the page, enqueued just now, for a provider that wants to be left
-// alone until due.
-func (t *Tx) Hold(key string, due time.Time) error {
-	return t.exec("UPDATE pages SET due_at = ?, latest_at = 0, held = 1 WHERE key = ? AND state = 'queued' AND attempt = 0 AND due_at < ?",
-		millis(due), key, millis(due))
+// alone until due. Before that a failover is due.
+func (t *Tx) Hold(key string, due, failover time.Time) error {
+	return t.exec(`UPDATE pages SET due_at = ?, latest_at = 0, held = 1, failover_at = ?
+		WHERE key = ? AND state = 'queued' AND attempt = 0 AND due_at < ?`, millis(due), millis(failover), key, millis(due))
 }
 
 // Supersede drops the pages of the incident that are queued and claimed by
