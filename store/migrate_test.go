@@ -30,7 +30,7 @@ func onBoth(t *testing.T, test func(t *testing.T, d dialect, db *sql.DB, c Confi
 		test(t, sqlite, db, c)
 	})
 	t.Run("postgresql", func(t *testing.T) {
-		p, err := servers.StartPostgres(t.Context(), servers.PostgresSpec{Dir: t.TempDir()})
+		p, err := servers.StartPostgres(t.Context(), servers.PostgresSpec{Dir: t.TempDir(), Settings: []string{"fsync=off"}})
 		if err != nil {
 			t.Fatal(err)
 		}

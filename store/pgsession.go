@@ -57,15 +57,15 @@ func (s *pgSession) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err = s.forget(ctx); err == nil {
-		err = s.start(ctx)
-	}
-	if err != nil && reused && s.lost() {
+	if err = s.start(ctx); err != nil && reused && s.lost() {
 		if _, err = s.connect(); err == nil {
 			err = s.start(ctx)
 		}
 	}
-	return err
+	if err != nil { // it may have begun, and waited in vain for its turn
+		return errors.Join(err, s.rollback(ctx))
+	}
+	return nil
 }
 
 // forget drops what was prepared when it is a lot: some queries have many
@@ -84,6 +84,9 @@ func (s *pgSession) forget(ctx context.Context) error {
 }
 
 func (s *pgSession) start(ctx context.Context) error {
+	if err := s.forget(ctx); err != nil {
+		return err
+	}
 	for _, query := range s.beginning {
 		if err := s.exec(ctx, query, nil); err != nil {
 			return err

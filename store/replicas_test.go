@@ -370,6 +370,34 @@ func testReadOnly(t *testing.T, _ *databases, url string, all []*store.Postgres)
 	wantMark(t, all[0], "2")
 }
 
+// Whoever waits in vain for its turn is told so, and has it when it comes.
+func TestAnUpdateDoesNotWaitForever(t *testing.T) {
+	url := newDatabases(t).url(t)
+	s := openPostgres(t, url+"&lock_timeout=100")
+	c := admin(t, url)
+	lock := func(query string) {
+		t.Helper()
+		var done bool
+		if err := c.QueryRow(t.Context(), query, int64(0x6d69647761746368)).Scan(&done); err != nil || !done {
+			t.Fatalf("%t %v", done, err)
+		}
+	}
+	lock("SELECT pg_try_advisory_lock($1)")
+	for range 2 {
+		if err := s.Update(t.Context(), addOne); err == nil || !strings.Contains(err.Error(), "lock timeout") {
+			t.Errorf("updated beside another: %v", err)
+		}
+	}
+	lock("SELECT pg_advisory_unlock($1)")
+	if err := s.Update(t.Context(), addOne); err != nil {
+		t.Error(err)
+	}
+	wantMark(t, s, "1")
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A server that is killed and comes back has all that it had acknowledged, and
 // replicas need not be started again.
 func TestAServerThatDiesComesBack(t *testing.T) {
