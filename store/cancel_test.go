@@ -30,20 +30,27 @@ func (l *leaving) Done() <-chan struct{} {
 
 // Wherever a reader gives up, all connections serve the next ones.
 func TestAReaderThatGivesUpLeavesTheStoreWhole(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "midwatch.db"))
-	defer s.Close()
-	read := func(tx *store.Tx) error {
-		_, err := tx.ListIncidents(true, 10)
-		return err
-	}
-	for i := range int64(200) {
-		ctx, cancel := context.WithCancel(t.Context())
-		_ = s.View(&leaving{Context: ctx, cancel: cancel, n: i%40 + 1}, read) // it may be too late to give up
-		cancel()
-	}
-	for range 8 { // more than there are connections
-		if err := s.View(t.Context(), read); err != nil {
-			t.Fatal(err)
-		}
+	for name, c := range map[string]store.Config{
+		"sqlite":     {Path: filepath.Join(t.TempDir(), "midwatch.db")},
+		"postgresql": {URL: newDatabases(t).url(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openAny(t, c)
+			defer s.Close()
+			read := func(tx *store.Tx) error {
+				_, err := tx.ListIncidents(true, 10)
+				return err
+			}
+			for i := range int64(200) {
+				ctx, cancel := context.WithCancel(t.Context())
+				_ = s.View(&leaving{Context: ctx, cancel: cancel, n: i%40 + 1}, read) // it may be too late to give up
+				cancel()
+			}
+			for range 8 { // more than there are connections
+				if err := s.View(t.Context(), read); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -203,6 +203,28 @@ func testFigures(t *testing.T, s Store) {
 	})
 }
 
+// A claim sees what updates have committed, and is undone when it fails.
+func testClaims(t *testing.T, s Store) {
+	inc := add(t, s, sample("a"))
+	update(t, s, func(tx *store.Tx) error { return tx.Enqueue(t0, samplePage(inc, "k", "wecom")) })
+	boom := errors.New("boom")
+	for _, end := range []error{boom, nil} {
+		err := s.Claim(t.Context(), func(tx *store.Tx) error {
+			pages, err := tx.Claim("wecom", t0, t0.Add(time.Minute), 5)
+			equal(t, 1, len(pages))
+			return errors.Join(err, end)
+		})
+		if !errors.Is(err, end) {
+			t.Errorf("claim: %v", err)
+		}
+	}
+	update(t, s, func(tx *store.Tx) error {
+		pages, err := tx.Claim("wecom", t0, t0.Add(time.Minute), 5)
+		equal(t, 0, len(pages))
+		return err
+	})
+}
+
 // closed keeps an incident that was resolved at an instant, with alerts, a
 // story and a page.
 func closed(t *testing.T, s Store, key string, at time.Time, alerts int) alert.Incident {

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"texts that no database keeps":          testTexts,
 		"many rows keep their order":            testManyRows,
 		"the audit":                             testAudit,
+		"claims":                                testClaims,
 		"overrides":                             testOverrides,
 		"a job runs once":                       testOnce,
 		"figures":                               testFigures,
