@@ -155,6 +155,9 @@ func (m *muter) of(a alert.Alert, all bool) (by mutedBy, err error) {
 		}
 	}
 	if why, until, ok := m.e.c.Responders.Muted(m.at, a.Labels); ok {
+		if !until.After(m.at) {
+			until = m.at.Add(time.Minute) // whoever cannot tell is asked again
+		}
 		by.windows = append(by.windows, why)
 		by.add(why, until)
 	}
