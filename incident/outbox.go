@@ -153,17 +153,15 @@ func (c courier) deliverDue(ctx context.Context) (next time.Time, err error) {
 // nextLook returns when something may be due that there is room for. Whoever
 // makes room wakes the delivery.
 func (c courier) nextLook(ctx context.Context, due map[string]time.Time, next, at time.Time) time.Time {
-	crowded := len(dueChannels(due, at)) > 0
-	if crowded {
-		due[""] = at.Add(lookAgain)
+	times := slices.Collect(maps.Values(due))
+	if len(dueChannels(due, at)) > 0 {
+		times = append(times, at.Add(lookAgain))
+		waitAtMost(ctx, nil, time.Time{}, catchBreath)
 	}
-	for _, d := range due {
+	for _, d := range times {
 		if d.After(at) && (next.IsZero() || d.Before(next)) {
 			next = d
 		}
-	}
-	if crowded {
-		waitAtMost(ctx, nil, time.Time{}, catchBreath)
 	}
 	return next
 }

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -267,51 +266,4 @@ func keyPrefix(inc alert.Incident) string {
 
 func contactKey(c page.Contact) string {
 	return part(c.User) + "/" + part(c.Channel) + "/" + part(c.Address)
-}
-
-// tellResolved tells everybody who was paged that it is over, each through
-// the best channel that reached them in the first round that did, and brings
-// other messages up to date. The end of a P3 waits for working hours, as its
-// beginning did.
-func (e *Engine) tellResolved(tx Tx, inc alert.Incident, at time.Time) error {
-	told, err := tx.Told(inc.ID)
-	if err != nil || len(told) == 0 {
-		return err
-	}
-	due := at
-	if inc.Level == alert.P3 {
-		full, err := get(tx, inc.ID)
-		if err != nil {
-			return err
-		}
-		if w := e.workingTime(at, full); w.After(at) {
-			due = w
-		}
-	}
-	var people []string
-	reached := map[page.Thread]bool{}
-	waits := e.patience(inc, page.Resolved, at)
-	if due.After(at) {
-		waits = patience{}
-	}
-	for _, c := range told {
-		if c.User != "" && slices.Contains(people, c.User) {
-			continue
-		}
-		people = append(people, c.User)
-		p := page.Page{
-			Key:  fmt.Sprintf("%s/resolved/%d/%s", keyPrefix(inc), inc.Reopened, contactKey(c)),
-			Kind: page.Resolved, To: c, At: due, Round: inc.Round, Incident: inc,
-		}
-		reached[p.Thread()] = true
-		if err := waits.enqueue(tx, due, p); err != nil {
-			return err
-		}
-	}
-	if waits.gather {
-		if err := tx.Gather(inc.ID, at); err != nil {
-			return err
-		}
-	}
-	return e.editOthers(tx, inc, at, at, reached)
 }
