@@ -35,7 +35,7 @@ test: tools build ## all tests, with the race detector
 
 .PHONY: test-short
 test-short: ## tests of the packages that need no server
-	go test $(TESTFLAGS) ./slo/... ./alert/... ./page/... ./incident/... ./store/... ./oncall/... ./notifiers/... ./web/... ./correlate ./internal/...
+	go test $(TESTFLAGS) ./slo/... ./alert/... ./page/... ./incident/... ./store/... ./oncall/... ./notifiers/... ./silence ./ingest ./report ./correlate ./internal/...
 
 .PHONY: e2e
 e2e: tools build ## the demo from end to end, checked
