@@ -209,6 +209,9 @@ func (c *claim) compose(pages []page.Page) error {
 		}
 		p.Incident, p.Evidence, p.SLO, p.Link = c.incidents[id], evidence[id], facts[id], c.c.Link(id)
 		p.AckLink = c.c.AckLink(p)
+		if p.Kind == page.Opened && evidence[id] == nil && c.c.Evidence != nil && c.c.EvidenceWait > 0 && !p.Incident.Drill {
+			p.Evidence = []page.Evidence{{Source: "evidence", Problem: fmt.Sprintf("not found within %s", c.c.EvidenceWait)}}
+		}
 		if edits {
 			if p.Story, err = c.tx.Events(id); err != nil {
 				return fmt.Errorf("read the story of incident %d: %w", id, err)

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// maxGathers is of how many incidents evidence is looked for at once.
+	// maxGathers is of how many incidents evidence is looked for at once, and
+	// maxLate of how many more after their pages.
 	maxGathers = 16
+	maxLate    = 16
 	// gatherLease is how much longer an incident stays claimed than looking for
 	// its evidence may take.
 	gatherLease = 30 * time.Second
@@ -23,6 +25,24 @@ const (
 type detectives struct {
 	mu   sync.Mutex
 	busy int
+	late int // after the page
+}
+
+// takeLate tells whether one is free to look after the page.
+func (d *detectives) takeLate() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.late >= maxLate {
+		return false
+	}
+	d.late++
+	return true
+}
+
+func (d *detectives) releaseLate() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.late--
 }
 
 func (d *detectives) add(n int) {
@@ -100,8 +120,11 @@ func (c courier) gather(inc alert.Incident, look bool) {
 		}
 		return tx.Release(inc.ID, now())
 	})
-	if late {
-		c.work.Go(func() { c.lookAgain(inc, found) })
+	if late && c.detectives.takeLate() {
+		c.work.Go(func() {
+			defer c.detectives.releaseLate()
+			c.lookAgain(inc, found)
+		})
 	}
 }
 
