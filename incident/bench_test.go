@@ -200,3 +200,36 @@ func BenchmarkLatency(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkQueue gives what a look at an outbox costs in which 50,000 pages
+// wait, of which none is due.
+func BenchmarkQueue(b *testing.B) {
+	l := openLedger(b)
+	inc := alert.Incident{Key: "a", Level: alert.P2, Status: alert.Open, OpenedAt: time.Now()}
+	err := l.Update(b.Context(), func(tx incident.Tx) (err error) {
+		if inc.ID, err = tx.AddIncident(inc); err != nil {
+			return err
+		}
+		pages := make([]page.Page, 50_000)
+		for i := range pages {
+			pages[i] = page.Page{Key: fmt.Sprint(i), Kind: page.Opened, To: to(fmt.Sprint("user-", i%100), "wecom"), Incident: inc}
+		}
+		return tx.Enqueue(time.Now().Add(time.Hour), pages...)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		err := l.View(b.Context(), func(tx incident.Tx) error {
+			_, err := tx.DuePages()
+			_, errNext := tx.NextDue()
+			return errors.Join(err, errNext)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
