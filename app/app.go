@@ -181,7 +181,7 @@ func (a *App) Run(ctx context.Context) error {
 	var engine, rest errgroup.Group
 	engine.Go(func() error { return a.engine.Run(engineCtx) })
 	rest.Go(func() error { defer stop(); return a.serve(server) })
-	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.reports, a.retain, a.pulses} {
+	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.reports, a.retain, a.pulses, a.warnOfHolidays} {
 		rest.Go(func() error { task(ctx); return nil })
 	}
 	a.reloads.Lock()

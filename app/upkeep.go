@@ -94,6 +94,22 @@ func (a *App) retain(ctx context.Context) {
 	}
 }
 
+// warnOfHolidays says once a day which calendars end soon, until ctx ends.
+func (a *App) warnOfHolidays(ctx context.Context) {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		for _, gap := range a.current.Load().roster.HolidayGaps(time.Now()) {
+			a.o.Logger.WarnContext(ctx, "a calendar of holidays ends", "problem", gap.Message, "hint", gap.Hint)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // pulses sends heartbeats, of the configuration that is current, until ctx
 // ends.
 func (a *App) pulses(ctx context.Context) {
