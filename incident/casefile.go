@@ -159,7 +159,6 @@ func (in *intake) page(c *caseFile) error {
 		c.paged = true
 		return in.engine.advance(in.tx, &c.Incident, kind, in.at)
 	case c.reopened:
-		kind = page.Reopened
 	case c.raised != 0:
 		if c.Round > 0 {
 			kind = page.Raised
@@ -176,10 +175,10 @@ func (in *intake) page(c *caseFile) error {
 		return err
 	}
 	c.Alerts, c.AlertCount = full.Alerts, full.AlertCount
-	if err := in.engine.advance(in.tx, &c.Incident, kind, in.at); err != nil || !c.reopened {
-		return err
+	if c.reopened {
+		return in.engine.pageReopened(in.tx, &c.Incident, in.at)
 	}
-	return in.engine.tellAgain(in.tx, c.Incident, in.at)
+	return in.engine.advance(in.tx, &c.Incident, kind, in.at)
 }
 
 // refresh has messages that were sent brought up to date, and first pages wait

@@ -146,11 +146,28 @@ func (e *Engine) goOn(tx Tx, inc *alert.Incident, at time.Time) error {
 			return err
 		}
 	}
-	kind := page.Again
-	if inc.Round == 0 {
-		kind = page.Opened
+	kind, err := kindOfRound(tx, *inc)
+	if err != nil {
+		return err
+	}
+	if kind == page.Reopened {
+		return e.pageReopened(tx, inc, at)
 	}
 	return e.advance(tx, inc, kind, at)
+}
+
+// kindOfRound returns what a round is that is due: one that was put off is
+// what it would have been.
+func kindOfRound(tx Tx, inc alert.Incident) (page.Kind, error) {
+	if inc.Round == 0 {
+		return page.Opened, nil
+	}
+	if inc.Reopened > 0 && inc.Step == 0 && inc.Cycle == 0 {
+		if last, err := tx.LastSaid(inc.ID); err != nil || last == page.Resolved {
+			return page.Reopened, err
+		}
+	}
+	return page.Again, nil
 }
 
 // resume ends an acknowledgement or a snooze whose time is over, and returns

@@ -51,28 +51,24 @@ func short(d time.Duration) string {
 
 func (e *Engine) longQuiet() time.Duration { return longRecovery * e.c.ReopenWithin }
 
-// tellAgain tells those who were told that the incident is over, unless the
-// round of pages that was just begun tells them anyway.
-func (e *Engine) tellAgain(tx Tx, inc alert.Incident, at time.Time) error {
-	if inc.Muted != "" || inc.Level == alert.Info {
-		return nil
-	}
-	believers, err := tx.ToldResolved(inc.ID)
-	if err != nil || len(believers) == 0 {
+// pageReopened begins the first round of pages since an incident opened again,
+// or puts it off, and tells those who were told that it is over, unless the
+// round does. It does not save inc.
+func (e *Engine) pageReopened(tx Tx, inc *alert.Incident, at time.Time) error {
+	before := inc.Round
+	if err := e.advance(tx, inc, page.Reopened, at); err != nil || inc.Round == before {
 		return err
 	}
-	due := at
-	if inc.Level == alert.P3 {
-		if w := e.c.Responders.WorkingTime(at, inc).UTC().Truncate(time.Millisecond); w.After(at) {
-			due = w
-		}
+	believers, err := tx.ToldResolved(inc.ID)
+	if err != nil {
+		return err
 	}
 	for _, c := range believers {
 		p := page.Page{
-			Key:  fmt.Sprintf("%s/reopened/%d/%s/%s/%s", keyPrefix(inc), inc.Reopened, part(c.User), part(c.Channel), part(c.Address)),
-			Kind: page.Reopened, To: c, At: due, Round: inc.Round, Incident: inc,
+			Key:  fmt.Sprintf("%s/reopened/%d/%s", keyPrefix(*inc), inc.Reopened, contactKey(c)),
+			Kind: page.Reopened, To: c, At: at, Round: inc.Round, Incident: *inc,
 		}
-		if err := tx.Enqueue(due, p); err != nil {
+		if err := tx.Enqueue(at, p); err != nil {
 			return err
 		}
 	}

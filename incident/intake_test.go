@@ -242,3 +242,35 @@ func dropReplica(a alert.Alert) alert.Alert {
 	delete(a.Labels, "replica")
 	return a
 }
+
+// At night a P3 that opens again waits for working hours, as its first page
+// and its end did.
+func TestAP3OpensAgainAtNight(t *testing.T) {
+	s := newTimeline(t)
+	a := burning(availability, alert.P3, "hangzhou")
+	day := At(9 * 60) // working hours begin
+	s.Push(day+1, a)
+	s.Want(Between(day+1, day+1.01), "opened zhang/wecom #1")
+	s.Push(day+539, since(day+1, over(a)))
+	s.Want(Between(day+539, day+539.01), "resolved zhang/wecom #1")
+	s.Push(day+545, a) // after 18:00
+	s.Keep(Between(day+546, day+1442), since(day+545, a))
+	s.Want(Between(day+1440, day+1440.01), "reopened zhang/wecom #1")
+	s.Incidents(day+1441, 1)
+	s.Run(day + 1442)
+}
+
+// What opens again while it is silenced says so when the silence ends.
+func TestWhatOpensAgainWhileItIsSilenced(t *testing.T) {
+	s := newTimeline(t)
+	var id string
+	a := burning(availability, alert.P2, "hangzhou")
+	s.Push(1, a)
+	s.Want(Between(1, 1.01), "opened zhang/wecom #1")
+	s.Push(3, over(a))
+	s.Want(Between(3, 3.01), "resolved zhang/wecom #1")
+	s.Silence(4, 8, &id, `service="payment-service"`)
+	s.Push(5, a)
+	s.Want(Between(8, 8.01), "reopened zhang/wecom #1")
+	s.Run(9)
+}

@@ -93,6 +93,9 @@ type Muting interface {
 	// ToldResolved returns whom pages told that the incident is over, without
 	// those to whom another page of it is on its way.
 	ToldResolved(incident int64) ([]page.Contact, error)
+	// LastSaid returns the kind of the last page of the incident that was sent,
+	// "" when there is none. Updates of messages do not count.
+	LastSaid(incident int64) (page.Kind, error)
 	// SaveRecovery keeps until when an incident whose alerts are all resolved
 	// must stay quiet to be resolved.
 	SaveRecovery(incident int64, until time.Time) error

@@ -52,6 +52,14 @@ func (t *Tx) ToldResolved(incident int64) ([]page.Contact, error) {
 		ORDER BY p.username, p.channel, p.address`, incident)
 }
 
+// LastSaid returns the kind of the last page of the incident that was sent, ""
+// when there is none. Updates of messages do not count.
+func (t *Tx) LastSaid(incident int64) (page.Kind, error) {
+	kind, _, err := first(t, scanString, `SELECT kind FROM pages
+		WHERE incident_id = ? AND state = 'sent' AND kind <> 'updated' ORDER BY settled_at DESC, id DESC LIMIT 1`, incident)
+	return page.Kind(kind), err
+}
+
 // WakeMuted makes the open incidents for which nobody is paged, because they
 // are muted, due at an instant: they may not be muted any more. It returns how
 // many there are.

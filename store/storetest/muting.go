@@ -171,7 +171,19 @@ func testToldOfTheEnd(t *testing.T, s Store) {
 		})
 	}
 	expect(contact("li"), contact("zhang"))
+	said := func(want page.Kind) {
+		t.Helper()
+		update(t, s, func(tx *store.Tx) error {
+			got, err := tx.LastSaid(inc.ID)
+			equal(t, want, got)
+			return err
+		})
+	}
+	said(page.Resolved)
 	send("5", page.Reopened, "li", false)
+	said(page.Resolved)
+	send("6", page.Again, "someone", true)
+	said(page.Again)
 	expect(contact("zhang"))
 }
 
