@@ -197,9 +197,8 @@ func (c *claim) compose(pages []page.Page) error {
 	if err != nil {
 		return err
 	}
-	complete := pages[:0]
+	var keep []page.Page
 	for _, p := range pages {
-		id := p.Incident.ID
 		edits := c.c.Sender.Edits(p.To.Channel)
 		if p.Ref = posts[p.Thread()].Ref; p.Kind == page.Updated && (p.Ref == "" || !edits) {
 			if err := c.drop(p, "there is no message to change"); err != nil {
@@ -207,18 +206,32 @@ func (c *claim) compose(pages []page.Page) error {
 			}
 			continue
 		}
-		p.Incident, p.Evidence, p.SLO, p.Link = c.incidents[id], evidence[id], facts[id], c.c.Link(id)
-		p.AckLink = c.c.AckLink(p)
-		if p.Kind == page.Opened && evidence[id] == nil && c.c.Evidence != nil && c.c.EvidenceWait > 0 && !p.Incident.Drill {
-			p.Evidence = []page.Evidence{{Source: "evidence", Problem: fmt.Sprintf("not found within %s", c.c.EvidenceWait)}}
+		p.Evidence, p.SLO = evidence[p.Incident.ID], facts[p.Incident.ID]
+		if p, err = c.complete(p, edits); err != nil {
+			return fmt.Errorf("read the story of incident %d: %w", p.Incident.ID, err)
 		}
-		if edits {
-			if p.Story, err = c.tx.Events(id); err != nil {
-				return fmt.Errorf("read the story of incident %d: %w", id, err)
-			}
+		c.send = append(c.send, p)
+		if p.Kind != page.Updated { // which says at each try what is true then
+			keep = append(keep, p)
 		}
-		complete = append(complete, p)
 	}
-	c.send = append(c.send, complete...)
-	return c.tx.Compose(complete...)
+	return c.tx.Compose(keep...)
+}
+
+// maxStory is how many lines of its story a page has, the last ones.
+const maxStory = 50
+
+// complete adds to a page what is known of its incident.
+func (c *claim) complete(p page.Page, story bool) (_ page.Page, err error) {
+	p.Incident = c.incidents[p.Incident.ID]
+	p.Link = c.c.Link(p.Incident.ID)
+	p.AckLink = c.c.AckLink(p)
+	if p.Kind == page.Opened && p.Evidence == nil && c.c.Evidence != nil && c.c.EvidenceWait > 0 && !p.Incident.Drill {
+		p.Evidence = []page.Evidence{{Source: "evidence", Problem: fmt.Sprintf("not found within %s", c.c.EvidenceWait)}}
+	}
+	if story {
+		p.Story, err = c.tx.Events(p.Incident.ID)
+		p.Story = p.Story[max(0, len(p.Story)-maxStory):]
+	}
+	return p, err
 }

@@ -10,8 +10,8 @@ import (
 
 // How long a message is left as it is after alerts changed.
 const (
-	coalesce    = time.Second     // after the last change: there may be more
-	coalesceMax = 5 * time.Second // after the first one
+	coalesce    = 500 * time.Millisecond // after the last change: there may be more
+	coalesceMax = 5 * time.Second        // after the first one
 )
 
 // maxEdits is how often an update of a message is tried.

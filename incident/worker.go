@@ -120,7 +120,7 @@ func (c courier) sent(tx Tx, p page.Page, ref string, at time.Time) error {
 	if err := tx.MarkSent(p.Key, at); err != nil {
 		return err
 	}
-	if ref != "" && p.Kind != page.Bundle {
+	if ref != "" && ref != p.Ref && p.Kind != page.Bundle {
 		if err := tx.SaveRef(p, ref); err != nil {
 			return err
 		}

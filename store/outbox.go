@@ -295,11 +295,9 @@ func (t *Tx) MarkDropped(key string, at time.Time, reason string) error {
 }
 
 func (t *Tx) settle(key string, state page.State, at time.Time, reason string) error {
-	const set = "UPDATE pages SET state = ?, settled_at = ?, leased_until = 0, composed = NULL, reason = ? WHERE "
-	err := t.exec(set+"key = ? AND state IN ('queued', 'bundled')", string(state), millis(at), reason, key)
-	if err == nil {
-		err = t.exec(set+"bundle = ? AND state = 'bundled'", string(state), millis(at), reason, key)
-	}
+	err := t.exec(`UPDATE pages SET state = ?, settled_at = ?, leased_until = 0, composed = NULL, reason = ?
+		WHERE key = ? AND state IN ('queued', 'bundled') OR bundle = ? AND state = 'bundled'`,
+		string(state), millis(at), reason, key, key)
 	if err != nil {
 		return fmt.Errorf("mark page %s %s: %w", key, state, err)
 	}
