@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -232,12 +233,30 @@ func (s *pgSession) prepare(ctx context.Context, query string, args []any) (*pgc
 	}
 	ctx, cancel := patient(ctx)
 	defer cancel()
-	st, err := s.conn.Prepare(ctx, "s"+strconv.Itoa(len(s.statements)), numbered(query), oids)
+	st, err := s.conn.Prepare(ctx, "s"+strconv.Itoa(len(s.statements)), numbered(steered(query)), oids)
 	if err != nil {
 		return nil, s.fail(fmt.Errorf("prepare %s: %w", verb(query), err))
 	}
 	s.statements[query] = st
 	return st, nil
+}
+
+// What is asked of pages by incident or key is found by that.
+var (
+	byPage = regexp.MustCompile(`\b(incident_id|key) *(= *\?|IN \()`)
+	state  = regexp.MustCompile(`\b((?:p\.|q\.)?state) (=|IN \()`)
+)
+
+// steered keeps the planner from finding the pages of an incident among all
+// that are queued, or sent: it decides while there are none of them, and those
+// statements are for when there are thousands. What is computed from a column
+// is in no index.
+func steered(query string) string {
+	head, where, _ := strings.Cut(query, "WHERE")
+	if !strings.Contains(head, "pages") || !byPage.MatchString(where) || strings.Contains(where, "bundle = ?") {
+		return query
+	}
+	return head + "WHERE" + state.ReplaceAllString(where, "($1 || '') $2")
 }
 
 // numbered writes the parameters of a query, each a question mark, as

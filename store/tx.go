@@ -18,6 +18,8 @@ type Tx struct {
 	dialect dialect
 	replica string // whose process this is, where several share a database; else ""
 
+	inhibited *bool // whether there is any inhibitor; nil: nobody has looked
+
 	alone bool             // no other transaction adds rows
 	next  map[string]int64 // by table: the id of the next row, where this transaction gives them out
 }
