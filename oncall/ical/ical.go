@@ -48,7 +48,9 @@ type Source struct {
 // beyond is cut.
 func (s *Source) Between(from, to time.Time) []Event {
 	var found []Event
-	for year := from.UTC().Year() - 1; year <= min(to.UTC().Year(), from.UTC().Year()+10); year++ {
+	to = earlier(to, from.AddDate(10, 0, 0))
+	first, last := from.Add(-longest).UTC().Year(), to.Add(-time.Nanosecond).UTC().Year()
+	for year := first; year <= last; year++ {
 		for _, e := range s.year(year) {
 			if e.End.After(from) && e.Start.Before(to) {
 				found = append(found, e)
@@ -56,6 +58,37 @@ func (s *Source) Between(from, to time.Time) []Event {
 		}
 	}
 	return found
+}
+
+// Span returns an instant before which no event begins, and one after which
+// there is none: zero when they go on for ever. Both are rough. ok is false
+// for a calendar without events.
+func (s *Source) Span() (from, until time.Time, ok bool) {
+	endless := false
+	for i, one := range s.series {
+		first, last := one.span()
+		if i == 0 {
+			from, until = first, last
+		}
+		from, until, endless = earlier(from, first), later(until, last), endless || last.IsZero()
+	}
+	if endless {
+		until = time.Time{}
+	}
+	return from, until, len(s.series) > 0
+}
+
+// Select returns a calendar of those events only that keep is true of. It is
+// asked once for each event that comes again and again, before any time is
+// known.
+func (s *Source) Select(keep func(Event) bool) *Source {
+	selected := &Source{}
+	for _, one := range s.series {
+		if !one.cancelled && keep(one.event) {
+			selected.series = append(selected.series, one)
+		}
+	}
+	return selected
 }
 
 // maxYears is how many years are remembered.

@@ -33,7 +33,7 @@ func Read(r io.Reader, zone *time.Location) (*Source, error) {
 // components splits content lines into events, and finds out which zones the
 // calendar defines.
 func components(all []property, zone *time.Location) ([]component, zones, error) {
-	z := zones{floating: zone, defined: map[string]*time.Location{}}
+	z := zones{floating: zone, defined: map[string]*time.Location{}, own: map[string]*ownZone{}}
 	var events []component
 	var stack []string
 	if len(all) == 0 || all[0].name != "BEGIN" || !strings.EqualFold(all[0].value, "VCALENDAR") {
@@ -47,6 +47,9 @@ func components(all []property, zone *time.Location) ([]component, zones, error)
 			stack = append(stack, strings.ToUpper(p.value))
 			if len(stack) > 4 {
 				return nil, z, fmt.Errorf("line %d: nested too deep", p.line)
+			}
+			if inside == "VCALENDAR/VTIMEZONE" {
+				z.observance(tzid)
 			}
 			if len(stack) == 2 && stack[1] == "VEVENT" {
 				if len(events) == MaxEvents {
@@ -63,6 +66,8 @@ func components(all []property, zone *time.Location) ([]component, zones, error)
 			events[len(events)-1].add(p)
 		case inside == "VCALENDAR/VTIMEZONE" && p.name == "TZID":
 			tzid = p.value
+		case inside == "VCALENDAR/VTIMEZONE/STANDARD", inside == "VCALENDAR/VTIMEZONE/DAYLIGHT":
+			z.observe(tzid, p)
 		case inside == "VCALENDAR/VTIMEZONE" && p.name == "X-LIC-LOCATION":
 			z.define(tzid, p.value)
 		}
@@ -90,6 +95,7 @@ func assemble(events []component, z zones) (*Source, error) {
 	s := &Source{}
 	byUID := map[string]int{}
 	var changes []component
+	patience := maxCounted
 	for _, c := range events {
 		if _, ok := c.first["RECURRENCE-ID"]; ok {
 			changes = append(changes, c)
@@ -98,6 +104,9 @@ func assemble(events []component, z zones) (*Source, error) {
 		one, err := z.series(c)
 		if err != nil {
 			return nil, fmt.Errorf("read calendar: the event in line %d: %w", c.line, err)
+		}
+		if one.rule != nil && !one.rule.count(&patience) {
+			return nil, fmt.Errorf("read calendar: the event in line %d: its COUNT reaches too far", c.line)
 		}
 		if uid := one.event.UID; uid != "" {
 			byUID[uid] = len(s.series)
@@ -195,14 +204,20 @@ func (s *series) length(c component, z zones) error {
 		if err != nil {
 			return err
 		}
-		span := end.in(s.start.loc).Sub(s.start.reading)
+		span := end.reading.Sub(s.start.reading)
+		if s.exact = end.loc != s.start.loc; s.exact {
+			span = end.instant().Sub(s.start.instant())
+		}
 		if span < 0 || span > maxSpan {
 			return errors.New("it ends before it starts, or takes longer than a year")
 		}
-		s.days, s.rest = int(span/(24*time.Hour)), span%(24*time.Hour)
+		if s.rest = span; !s.exact {
+			s.days, s.rest = int(span/(24*time.Hour)), span%(24*time.Hour)
+		}
 		return nil
 	}
 	if p, ok := c.first["DURATION"]; ok {
+		s.exact = true
 		var err error
 		s.days, s.rest, err = parseDuration(p.value)
 		return err

@@ -15,7 +15,46 @@ import (
 type rule struct {
 	o     rrule.ROption
 	start time.Time // a reading; the first occurrence
-	until time.Time // a reading; zero for none
+	until time.Time // a reading; zero for none, and that of the last one that a COUNT leaves
+}
+
+// maxCounted is how many days the rules of a calendar may take to count what
+// they count, together.
+const maxCounted = 3_000_000
+
+// count finds out when a rule that counts comes last, so that nobody need
+// count again. It fails when that takes more days than are left.
+func (r *rule) count(patience *int) bool {
+	if r.o.Count == 0 {
+		return true
+	}
+	n, last := 0, r.start
+	for p := r.first(r.start); n < r.o.Count && p.Year() <= maxYear; p = r.next(p) {
+		for _, t := range r.period(p) {
+			if !t.Before(r.start) && n < r.o.Count {
+				n, last = n+1, t
+			}
+		}
+		if *patience -= r.length(); *patience < 0 {
+			return false
+		}
+	}
+	r.o.Count, r.until = 0, last
+	return true
+}
+
+// length returns about how many days a period has.
+func (r *rule) length() int {
+	switch r.o.Freq {
+	case rrule.YEARLY:
+		return 366
+	case rrule.MONTHLY:
+		return 31
+	case rrule.WEEKLY:
+		return 7
+	default:
+		return 1
+	}
 }
 
 // maxInterval is how many periods a rule may leave out.

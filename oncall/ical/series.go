@@ -1,10 +1,6 @@
 package ical
 
-import (
-	"time"
-
-	"github.com/midwatch-slo/midwatch/internal/localtime"
-)
+import "time"
 
 // series is an event with all its occurrences.
 type series struct {
@@ -13,6 +9,7 @@ type series struct {
 	start     when
 	days      int           // that an occurrence takes on the calendar
 	rest      time.Duration // and how long after
+	exact     bool          // rest is elapsed time, not what the clock shows
 	rule      *rule         // over readings; nil: it comes once
 	more      []when        // RDATE
 	except    []when        // EXDATE, and what changed occurrences replace
@@ -26,11 +23,11 @@ func (s series) between(from, to time.Time) []Event {
 	excluded := s.excluded()
 	var found []Event
 	for _, reading := range s.readings(from, to) {
-		if excluded[reading] {
+		e := s.event
+		e.Start = instantOf(reading, s.start.loc)
+		if excluded.readings[reading] || excluded.instants[e.Start] {
 			continue
 		}
-		e := s.event
-		e.Start = localtime.FirstInstant(reading, s.start.loc)
 		e.End = s.end(reading, e.Start)
 		if !e.Start.Before(from) && e.Start.Before(to) && e.End.After(e.Start) {
 			found = append(found, e)
@@ -39,13 +36,50 @@ func (s series) between(from, to time.Time) []Event {
 	return found
 }
 
-// end returns when an occurrence ends. Days are days of the calendar, as its
-// pages show them; what is less than a day is exact.
+// end returns when an occurrence ends: at what the clock shows where the event
+// says when it ends, after so much time where it says how long it takes.
 func (s series) end(reading, start time.Time) time.Time {
-	if s.days == 0 {
+	switch {
+	case s.exact && s.days == 0:
 		return start.Add(s.rest)
+	case s.exact:
+		return instantOf(reading.AddDate(0, 0, s.days), s.start.loc).Add(s.rest)
 	}
-	return localtime.FirstInstant(reading.AddDate(0, 0, s.days).Add(s.rest), s.start.loc)
+	return instantOf(reading.AddDate(0, 0, s.days).Add(s.rest), s.start.loc)
+}
+
+// longest is more than an occurrence takes.
+const longest = maxSpan + 48*time.Hour
+
+// span returns an instant before which no occurrence begins, and one after
+// which none is, zero where there is no such.
+func (s series) span() (from, until time.Time) {
+	const margin = 36 * time.Hour
+	first, last, endless := s.start.reading, s.start.reading, false
+	if s.rule != nil {
+		last, endless = s.rule.until, s.rule.until.IsZero()
+	}
+	for _, w := range s.more {
+		first, last = earlier(first, w.reading), later(last, w.reading)
+	}
+	if endless {
+		return first.Add(-margin), time.Time{}
+	}
+	return first.Add(-margin), last.Add(longest + margin)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // readings returns the beginnings of occurrences from a day before an instant
@@ -69,17 +103,27 @@ func (s series) readings(from, to time.Time) []time.Time {
 
 func within(t, from, to time.Time) bool { return !t.Before(from) && t.Before(to) }
 
-// excluded returns the readings at which the series does not come. A date
-// excludes all of its day.
-func (s series) excluded() map[time.Time]bool {
-	out := map[time.Time]bool{}
+// exceptions are when a series does not come.
+type exceptions struct{ readings, instants map[time.Time]bool }
+
+// excluded returns when the series does not come. A date excludes all of its
+// day.
+func (s series) excluded() exceptions {
+	var x exceptions
+	if len(s.except) > 0 {
+		x = exceptions{map[time.Time]bool{}, map[time.Time]bool{}}
+	}
+	clock := s.start.reading.Sub(midnight(s.start.reading))
 	for _, w := range s.except {
-		r := w.in(s.start.loc)
-		out[r] = true
-		if w.date && !s.start.date {
-			h, m, sec := s.start.reading.Clock()
-			out[r.Add(time.Duration(h)*time.Hour+time.Duration(m)*time.Minute+time.Duration(sec)*time.Second)] = true
+		switch {
+		case w.date:
+			x.readings[w.reading.Add(clock)] = true
+		case s.start.date: // a time of a day that is whole
+			x.readings[midnight(w.in(s.start.loc))] = true
+		default:
+			x.readings[w.in(s.start.loc)] = true
+			x.instants[w.instant()] = true
 		}
 	}
-	return out
+	return x
 }

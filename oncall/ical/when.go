@@ -17,9 +17,20 @@ type when struct {
 	date    bool // a whole day
 }
 
-// instant returns when that is: the first instant of a reading that comes
-// twice, the end of the gap for one that never comes.
-func (w when) instant() time.Time { return localtime.FirstInstant(w.reading, w.loc) }
+// instant returns when that is.
+func (w when) instant() time.Time { return instantOf(w.reading, w.loc) }
+
+// instantOf returns when the clock of loc shows a reading (section 3.3.5): for
+// the first time where it does so twice; for a reading that never comes, when
+// the clock would show it had it not been set forward.
+func instantOf(reading time.Time, loc *time.Location) time.Time {
+	at := localtime.FirstInstant(reading, loc)
+	if localtime.Reading(at, loc).Equal(reading) {
+		return at
+	}
+	_, before := at.Add(-time.Nanosecond).In(loc).Zone()
+	return reading.Add(-time.Duration(before) * time.Second)
+}
 
 // in returns the same instant as another clock shows it.
 func (w when) in(loc *time.Location) time.Time {
@@ -32,7 +43,8 @@ func (w when) in(loc *time.Location) time.Time {
 // zones knows what the TZIDs of one calendar mean.
 type zones struct {
 	floating *time.Location            // of times that name no zone
-	defined  map[string]*time.Location // by the calendar itself
+	defined  map[string]*time.Location // by the calendar itself, and those that were looked up
+	own      map[string]*ownZone       // what the calendar says of its zones' clocks
 }
 
 // times reads the times of a property, one or several by commas.
@@ -85,9 +97,12 @@ func parseWhen(text string, loc *time.Location) (when, error) {
 	return when{}, fmt.Errorf("%q is no time", short(text))
 }
 
+// maxYear is the last year of which times are read.
+const maxYear = 2200
+
 func check(w when) (when, error) {
-	if y := w.reading.Year(); y < 1970 || y > 2200 {
-		return w, fmt.Errorf("the year %d is not from 1970 to 2200", y)
+	if y := w.reading.Year(); y < 1970 || y > maxYear {
+		return w, fmt.Errorf("the year %d is not from 1970 to %d", y, maxYear)
 	}
 	return w, nil
 }

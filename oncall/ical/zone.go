@@ -7,25 +7,46 @@ import (
 )
 
 // lookup returns what a TZID means: a name of the IANA's, also behind a path,
-// what the calendar says of it, or the name that Windows has for it.
+// what the calendar says of it, or the name that Windows has for it. The
+// calendar's own account of a clock goes last: it is often of one year alone.
 func (z zones) lookup(id string) (*time.Location, error) {
 	if loc, ok := z.defined[id]; ok {
 		return loc, nil
 	}
 	if loc, ok := load(id); ok {
+		z.remember(id, loc)
 		return loc, nil
 	}
 	if name, ok := windowsZone(id); ok {
 		if loc, ok := load(name); ok {
+			z.remember(id, loc)
 			return loc, nil
 		}
+	}
+	if own, ok := z.own[id]; ok {
+		loc, err := own.location()
+		if err != nil {
+			return nil, fmt.Errorf("the time zone %q: %w", short(id), err)
+		}
+		z.remember(id, loc)
+		return loc, nil
 	}
 	return nil, fmt.Errorf("the time zone %q is unknown: want an IANA name such as Asia/Shanghai", short(id))
 }
 
 // define notes what a calendar says of one of its own TZIDs.
 func (z zones) define(id, name string) {
-	if loc, ok := load(name); ok && id != "" && len(z.defined) < 100 {
+	if loc, ok := load(name); ok && id != "" {
+		z.remember(id, loc)
+	}
+}
+
+// maxZones is how many zones of a calendar are remembered, and read.
+const maxZones = 100
+
+// remember keeps a zone, so that times of one zone share it.
+func (z zones) remember(id string, loc *time.Location) {
+	if len(z.defined) < maxZones {
 		z.defined[id] = loc
 	}
 }
