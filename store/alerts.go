@@ -16,7 +16,7 @@ import (
 const alertColumns = "id, incident_id, labels, annotations, generator_url, state, starts_at, ends_at, updated_at"
 
 func scanAlert(r scanner, a *alert.Alert) error {
-	return r.Scan(&a.ID, &a.IncidentID, document{&a.Labels}, document{&a.Annotations}, &a.GeneratorURL, &a.State,
+	return r.Scan(&a.ID, &a.IncidentID, labels{&a.Labels}, labels{&a.Annotations}, &a.GeneratorURL, &a.State,
 		instant{&a.StartsAt}, instant{&a.EndsAt}, instant{&a.UpdatedAt})
 }
 
