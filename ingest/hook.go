@@ -14,9 +14,9 @@ import (
 // https://prometheus.io/docs/alerting/latest/configuration/#webhook_config,
 // https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/.
 type hook struct {
-	Version   string      `json:"version"`
-	Alerts    []hookAlert `json:"alerts"`
-	Truncated int         `json:"truncatedAlerts"`
+	Version   string          `json:"version"`
+	Alerts    list[hookAlert] `json:"alerts"`
+	Truncated int             `json:"truncatedAlerts"`
 }
 
 type hookAlert struct {

@@ -258,18 +258,17 @@ type tags map[string]string
 // UnmarshalJSON reads a list of pairs.
 func (t *tags) UnmarshalJSON(b []byte) error {
 	*t = tags{}
-	var pairs [][]any
+	var pairs list[[3]json.RawMessage]
 	if json.Unmarshal(b, &pairs) != nil {
 		return nil
 	}
 	for _, p := range pairs {
-		if len(p) != 2 {
+		var name, value *string
+		if p[2] != nil || json.Unmarshal(p[0], &name) != nil || json.Unmarshal(p[1], &value) != nil {
 			continue
 		}
-		name, ok1 := p[0].(string)
-		value, ok2 := p[1].(string)
-		if ok1 && ok2 {
-			(*t)[name] = value
+		if name != nil && value != nil {
+			(*t)[*name] = *value
 		}
 	}
 	return nil
