@@ -21,6 +21,8 @@ type builder struct {
 	problems  diag.Problems
 	checks    []check // of names that a later file may bring
 	links     []func()
+	reads     bool           // files that the files name
+	calendars []func(*names) // to be matched when all users are known
 	userAt    map[string]string
 	teamAt    map[string]string
 	schedAt   map[string]string
@@ -281,7 +283,7 @@ func (b *builder) roster(paths []string) (*Roster, error) {
 	for _, link := range b.links {
 		link()
 	}
-	if err := b.problems.Err(); err != nil {
+	if err := hideURLs(b.problems).Err(); err != nil {
 		return nil, err
 	}
 	b.finish()
@@ -290,6 +292,13 @@ func (b *builder) roster(paths []string) (*Roster, error) {
 
 // finish fills in what follows from several files.
 func (b *builder) finish() {
+	b.r.names = newNames(b.r.users)
+	for _, match := range b.calendars {
+		match(b.r.names)
+	}
+	for _, s := range b.r.schedules {
+		s.people = people(s)
+	}
 	for _, name := range b.r.userOrder {
 		u := b.r.users[name]
 		for _, s := range b.r.order {
@@ -355,7 +364,9 @@ func parseInstant(text string, loc *time.Location, resolve func(time.Time, *time
 	return at.UTC(), nil
 }
 
-// Parse reads one on-call file, named name in problems, into a roster.
+// Parse reads one on-call file, named name in problems, into a roster. It
+// opens no files: calendars and addresses in files that it names are not
+// known.
 func Parse(name string, content []byte) (*Roster, error) {
 	b := newBuilder()
 	b.file(name, content)

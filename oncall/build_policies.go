@@ -175,6 +175,7 @@ func (b *builder) route(src source, field string, y routeYAML) {
 	default:
 		b.uses(src, field+".schedule", y.Schedule, "schedule", b.schedAt)
 		rt.policy = b.alone(y.Schedule)
+		b.alwaysSomeone(src, field+".schedule", y.Schedule)
 	}
 	if len(y.Matchers) == 0 {
 		b.add(src.at(field+".matchers", "a route without matchers takes everything", "use default_schedule or default_policy for what no route takes"))
@@ -217,6 +218,7 @@ func (b *builder) fallback(src source, field, name string, known map[string]stri
 	what := "policy"
 	if prefix != "" {
 		b.r.fallback, what = b.alone(name), "schedule"
+		b.alwaysSomeone(src, field, name)
 	}
 	b.uses(src, field, name, what, known)
 }

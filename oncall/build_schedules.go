@@ -29,6 +29,7 @@ func (b *builder) schedule(src source, field string, y scheduleYAML) {
 	each(y.Swaps, field+".swaps", func(at string, w swapYAML) { s.swaps = append(s.swaps, b.swap(src, at, w, s.loc)) })
 	if ok {
 		s.people = people(s)
+		b.identify(y.Name, s)
 		b.r.schedules[y.Name] = s
 		b.r.order = append(b.r.order, y.Name)
 	}
@@ -37,12 +38,12 @@ func (b *builder) schedule(src source, field string, y scheduleYAML) {
 // people returns everybody whom the layers name, those of the usual ones
 // first.
 func people(s *schedule) (all []string) {
-	layers := slices.Clone(s.layers)
-	for _, t := range s.temporary {
-		layers = append(layers, t.layers...)
-	}
-	for _, l := range layers {
-		for _, name := range l.rotation.participants {
+	for _, l := range s.everyLayer() {
+		names := l.rotation.participants
+		if l.feed != nil {
+			names = l.feed.people
+		}
+		for _, name := range names {
 			if name != "" && !slices.Contains(all, name) {
 				all = append(all, name)
 			}
@@ -57,21 +58,26 @@ func (b *builder) layers(src source, field string, alone *rotationYAML, list []l
 	case alone != nil && len(list) > 0:
 		b.add(src.at(field+".rotation", "both rotation and layers are given", "rotation is short for one layer: make it one of the list"))
 	case alone == nil && len(list) == 0:
-		b.add(src.at(field+".rotation", "missing", "a rotation, or layers with a rotation each"))
+		b.add(src.at(field+".rotation", "missing", "a rotation, or layers with a rotation or a calendar each"))
 	}
 	if alone != nil {
 		r := b.rotation(src, field+".rotation", *alone, loc)
 		r.early = true
-		all = append(all, &layer{rotation: r})
+		all = append(all, &layer{rotation: r, loc: loc})
 	}
 	seen := map[string]string{}
 	each(list, field+".layers", func(at string, y layerYAML) {
 		b.named(src, at+".name", y.Name, seen)
-		l := &layer{name: y.Name, span: b.openSpan(src, at, y.From, y.Until, loc, [2]string{"from", "until"}, "the layer")}
-		if y.Rotation == nil {
-			b.add(src.at(at+".rotation", "missing", "{handoff, start, participants}"))
-		} else {
+		l := &layer{name: y.Name, loc: loc, span: b.openSpan(src, at, y.From, y.Until, loc, [2]string{"from", "until"}, "the layer")}
+		switch {
+		case y.Rotation != nil && y.Calendar != nil:
+			b.add(src.at(at+".calendar", "both a rotation and a calendar are given", "make them two layers"))
+		case y.Calendar != nil:
+			l.feed = b.feed(src, at, y.Name, *y.Calendar, loc)
+		case y.Rotation != nil:
 			l.rotation = b.rotation(src, at+".rotation", *y.Rotation, loc)
+		default:
+			b.add(src.at(at+".rotation", "missing", "{handoff, start, participants}, or a calendar"))
 		}
 		each(y.Restrictions, at+".restrictions", func(at string, w windowYAML) {
 			l.windows = append(l.windows, b.window(src, at, w, windowYAML{"sun-sat", "00:00", "24:00", off}, loc))

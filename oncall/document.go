@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/alertmanager/timeinterval"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/midwatch-slo/midwatch/internal/secret"
 )
 
 // document is one YAML document of kind OnCall as people write it.
@@ -77,9 +79,19 @@ type rotationYAML struct {
 type layerYAML struct {
 	Name         string        `yaml:"name"`
 	Rotation     *rotationYAML `yaml:"rotation"`
+	Calendar     *feedYAML     `yaml:"calendar"`
 	Restrictions []windowYAML  `yaml:"restrictions"`
 	From         string        `yaml:"from"`
 	Until        string        `yaml:"until"`
+}
+
+type feedYAML struct {
+	File     string        `yaml:"file"`
+	URL      secret.Secret `yaml:"url"`
+	URLFile  string        `yaml:"url_file"`
+	Refresh  string        `yaml:"refresh"`
+	Timezone string        `yaml:"timezone"`
+	Match    string        `yaml:"match"`
 }
 
 type temporaryYAML struct {

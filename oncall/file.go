@@ -26,10 +26,12 @@ const (
 const maxFile = 4 << 20
 
 // Load reads on-call files into one roster. A path is a file, or a folder
-// whose *.yaml and *.yml files are read, those of its folders too. The error
-// is diag.Problems: all that is wrong in all files.
+// whose *.yaml and *.yml files are read, those of its folders too. Calendars in
+// files that they name are read with them; those behind a URL are not known
+// yet: see Feeds. The error is diag.Problems: all that is wrong in all files.
 func Load(paths []string) (*Roster, error) {
 	b := newBuilder()
+	b.reads = true
 	files, problems := expand(paths)
 	b.problems = problems
 	for _, name := range files {
@@ -93,7 +95,7 @@ type source struct {
 }
 
 func (s source) at(field, message, hint string) diag.Problem {
-	return s.file.At(yamldoc.Lookup(s.root, field), field, message, hint)
+	return discreet(s.file.At(yamldoc.Lookup(s.root, field), field, message, hint))
 }
 
 // value returns a problem of what stands at a field.

@@ -75,6 +75,11 @@ func (r *Roster) lintSchedule(name string, at time.Time, horizon time.Duration) 
 	if !used {
 		found = append(found, s.place.finding(Warning, fmt.Sprintf("nothing uses the schedule %q", name), "name it in a policy, in a route or as default_schedule"))
 	}
+	for _, l := range s.everyLayer() {
+		if l.feed != nil {
+			found = append(found, l.feed.lint(at, horizon, s.loc)...)
+		}
+	}
 	var gaps []Shift
 	for _, shift := range r.Shifts(name, at, at.Add(horizon)) {
 		if shift.Gap() {

@@ -307,8 +307,11 @@ func (e *escalation) resort() (all []Notice) {
 		}
 		s := e.r.schedules[t.name]
 		name := s.next(e.at)
-		if name == "" {
+		if name == "" && len(s.people) > 0 {
 			name = s.people[0]
+		}
+		if name == "" { // it has calendars alone; a policy of such schedules has a last resort
+			continue
 		}
 		all = e.r.users[name].notices(name, s.loc.String(), e.q.Level)
 	}

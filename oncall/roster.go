@@ -1,6 +1,7 @@
 // Package oncall says who is on call, whom a step of an escalation policy
 // pages, and when nobody is to be paged: a pure function of the on-call
-// files, the overrides made at run time, and an instant. It reads no clock,
+// files, calendars that somebody fetched, the overrides made at run time, and
+// an instant. It reads no clock,
 // sends nothing and keeps no state; what is decided while an incident runs
 // (acknowledgements, when to escalate) is not here.
 package oncall
@@ -21,6 +22,7 @@ type Roster struct {
 	calendars map[string]*calendar
 	holidays  map[string]calendarUse // calendars that something names
 	intervals map[string]interval
+	names     *names // what users are called in calendars
 
 	userOrder   []string // names as the files list them
 	order       []string

@@ -20,10 +20,12 @@ type schedule struct {
 	people    []string // everybody whom the layers name, once each
 }
 
-// layer is a rotation that applies at certain times.
+// layer is a rotation, or somebody's calendar, that applies at certain times.
 type layer struct {
 	name     string // "" for that of a schedule with only one
 	rotation rotation
+	feed     *feed // nil: it is a rotation
+	loc      *time.Location
 	windows  windows
 	span     span
 }
@@ -163,10 +165,10 @@ func (l *layer) at(at time.Time) turn {
 	case !l.span.covers(at):
 		return turn{from: l.span.until, until: forever}
 	}
-	in, from, until := l.windows.at(at, l.rotation.loc)
+	in, from, until := l.windows.at(at, l.loc)
 	t := turn{from: from, until: until}
 	if in {
-		t = l.rotation.at(at)
+		t = l.turn(at)
 		t.from, t.until = later(t.from, from), earlier(t.until, until)
 	}
 	t.from = later(t.from, l.span.from)
@@ -174,6 +176,14 @@ func (l *layer) at(at time.Time) turn {
 		t.until = earlier(t.until, l.span.until)
 	}
 	return t
+}
+
+// turn returns whose turn an instant is, whether or not the layer applies.
+func (l *layer) turn(at time.Time) turn {
+	if l.feed != nil {
+		return l.feed.at(at)
+	}
+	return l.rotation.at(at)
 }
 
 // swap exchanges the people who swapped, the earlier swap first.
