@@ -8,6 +8,7 @@ import (
 	htmltemplate "html/template"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -200,7 +201,7 @@ func functions(s *steps) template.FuncMap {
 		tickName:  s.tick,
 		"print":   func(a ...any) (string, error) { return short(fmt.Sprint(a...)) },
 		"println": func(a ...any) (string, error) { return short(fmt.Sprintln(a...)) },
-		"printf":  func(format string, a ...any) (string, error) { return short(fmt.Sprintf(format, a...)) },
+		"printf":  formatted,
 		"join":    func(list []string, between string) (string, error) { return short(strings.Join(list, between)) },
 		"upper":   func(text string) (string, error) { return short(strings.ToUpper(text)) },
 		"lower":   func(text string) (string, error) { return short(strings.ToLower(text)) },
@@ -210,6 +211,17 @@ func functions(s *steps) template.FuncMap {
 		"fit":     func(limit int, text string) string { return fit(clean(text, maxLine), max(limit, 1)) },
 		"number":  func(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) },
 	}
+}
+
+// wide finds what makes printf write more than its format and its arguments
+// have: widths and precisions of four digits, or of an argument's value.
+var wide = regexp.MustCompile(`%[^a-zA-Z%]*(?:[0-9]{4}|\*)`)
+
+func formatted(format string, a ...any) (string, error) {
+	if len(format) > maxValue || wide.MatchString(format) {
+		return "", boundError("printf is asked for a width or a precision beyond 999")
+	}
+	return short(fmt.Sprintf(format, a...))
 }
 
 func short(text string) (string, error) {

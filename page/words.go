@@ -134,10 +134,15 @@ func Percent(ratio float64) string {
 
 const unknown = "?"
 
-// figure writes a number with a true minus sign.
+// figure writes a number with a true minus sign, in short when nobody would
+// read all of its digits.
 func figure(v float64, digits int, unit string) string {
-	if !isNumber(v) {
+	const most = 1e6
+	switch {
+	case !isNumber(v):
 		return unknown
+	case math.Abs(v) >= most:
+		return strings.Replace(strconv.FormatFloat(v, 'g', 2, 64), "-", "−", 1) + unit
 	}
 	return strings.Replace(strconv.FormatFloat(v, 'f', digits, 64), "-", "−", 1) + unit
 }
