@@ -3,13 +3,16 @@ package oncall
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
+	"github.com/midwatch-slo/midwatch/oncall/ical"
 )
 
 // plan is a schedule in plain numbers, from which both the file and the
@@ -32,6 +35,15 @@ type planLayer struct {
 	windows                          []planWindow
 	span                             [2]planTime
 	reachesBack                      bool
+	events                           []planEvent // of a calendar; then there is no rotation
+	calendar                         bool
+}
+
+// planEvent is one event of a calendar, and how the calendar tells it.
+type planEvent struct {
+	user        string // "" is nobody who is known
+	from, until int    // minutes
+	lines       []string
 }
 
 type planWindow struct {
@@ -135,6 +147,12 @@ func (r *random) layer(alone bool) planLayer {
 	if alone {
 		return l
 	}
+	if r.pick(3) {
+		l.calendar, l.people = true, nil
+		for n := range r.IntN(9) {
+			l.events = append(l.events, r.events(n)...)
+		}
+	}
 	for range r.IntN(3) {
 		l.windows = append(l.windows, r.window())
 	}
@@ -143,6 +161,67 @@ func (r *random) layer(alone bool) planLayer {
 		l.span[r.IntN(2)].minute = -1
 	}
 	return l
+}
+
+// events returns what one event of a calendar comes to: one that is told in
+// UTC, by the local clock, in whole days, or that comes every day.
+func (r *random) events(number int) []planEvent {
+	e := planEvent{user: r.someone(), from: r.minute()}
+	title := []string{e.user, "on duty: " + strings.ToUpper(e.user) + "@example.com", "shift (" + e.user + e.user + ")"}[r.IntN(3)]
+	if r.pick(5) {
+		e.user, title = "", "lunch"
+	}
+	e.until = e.from + 1 + r.IntN(20*60)
+	e.lines = []string{"BEGIN:VEVENT", fmt.Sprintf("UID:%03d", number), "SUMMARY:" + title}
+	utc := func(minute int) string { return instantOf(minute).Format("20060102T150405Z") }
+	switch r.IntN(4) {
+	case 0:
+		e.lines = append(e.lines, "DTSTART:"+utc(e.from), "DTEND:"+utc(e.until), "END:VEVENT")
+	case 1:
+		e.lines = append(e.lines, "DTSTART:"+utc(e.from), fmt.Sprintf("DURATION:PT%dM", e.until-e.from), "END:VEVENT")
+	case 2:
+		day := r.w.shown[e.from-r.w.first] / 1440
+		last := day + 1 + r.IntN(2)
+		e.from, e.until = r.w.telling(day*1440), r.w.telling(last*1440)
+		date := func(day int) string { return instantOf(day * 1440).Format("20060102") }
+		e.lines = append(e.lines, "DTSTART;VALUE=DATE:"+date(day), "DTEND;VALUE=DATE:"+date(last), "END:VEVENT")
+	default:
+		return r.daily(e)
+	}
+	return []planEvent{e}
+}
+
+// daily makes an event come for some days at the same time of the local
+// clock, but for one of them.
+func (r *random) daily(e planEvent) (all []planEvent) {
+	begin := r.w.shown[e.from-r.w.first]
+	length, times, except := 15+r.IntN(30*60), 1+r.IntN(4), r.IntN(4)
+	local := func(reading int) string {
+		return ";TZID=" + r.zone + ":" + instantOf(reading).Format("20060102T150405")
+	}
+	e.lines = append(e.lines, "DTSTART"+local(begin), "DTEND"+local(begin+length),
+		fmt.Sprintf("RRULE:FREQ=DAILY;COUNT=%d", times), "EXDATE"+local(begin+except*1440), "END:VEVENT")
+	for n := range times {
+		one := e
+		one.from, one.until = r.w.telling(begin+n*1440), r.w.telling(begin+n*1440+length)
+		if n > 0 {
+			one.lines = nil // told with the first
+		}
+		if n == except || one.until <= one.from {
+			one.user = "" // only its lines are of use
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// ics writes the calendar of a layer.
+func (l planLayer) ics() string {
+	lines := []string{"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN"}
+	for _, e := range l.events {
+		lines = append(lines, e.lines...)
+	}
+	return strings.Join(append(lines, "END:VCALENDAR", ""), "\r\n")
 }
 
 func (r *random) window() planWindow {
@@ -198,14 +277,12 @@ func cronField(list []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
 }
 
-func (l planLayer) yaml() layerYAML {
-	y := layerYAML{Rotation: &rotationYAML{
-		Handoff:      strings.Join([]string{cronField(l.minutes), cronField(l.hours), cronField(l.dom), cronField(l.months), cronField(l.dow)}, " "),
-		Start:        time.Unix(int64(l.start)*60, 0).UTC().Format(time.RFC3339),
-		Participants: l.people,
-	}}
-	if l.shift > 0 {
-		y.Rotation.Shift = fmt.Sprintf("%dm", l.shift)
+func (l planLayer) yaml(calendars string) layerYAML {
+	var y layerYAML
+	if l.calendar {
+		y.Calendar = &feedYAML{URL: secret.New(calendars)}
+	} else {
+		y.Rotation = l.rotationYAML()
 	}
 	if l.span[0].minute >= 0 {
 		y.From = l.span[0].text
@@ -229,12 +306,24 @@ func (l planLayer) yaml() layerYAML {
 	return y
 }
 
+func (l planLayer) rotationYAML() *rotationYAML {
+	y := &rotationYAML{
+		Handoff:      strings.Join([]string{cronField(l.minutes), cronField(l.hours), cronField(l.dom), cronField(l.months), cronField(l.dow)}, " "),
+		Start:        time.Unix(int64(l.start)*60, 0).UTC().Format(time.RFC3339),
+		Participants: l.people,
+	}
+	if l.shift > 0 {
+		y.Shift = fmt.Sprintf("%dm", l.shift)
+	}
+	return y
+}
+
 func yamlLayers(all []planLayer) (alone *rotationYAML, list []layerYAML) {
 	if all[0].reachesBack {
-		return all[0].yaml().Rotation, nil
+		return all[0].rotationYAML(), nil
 	}
 	for i, l := range all {
-		y := l.yaml()
+		y := l.yaml("https://calendar.example.com/")
 		y.Name = fmt.Sprint("layer", i)
 		list = append(list, y)
 	}
@@ -266,20 +355,41 @@ func (p plan) roster(t *testing.T) *Roster {
 		userAt: map[string]string{}, schedAt: map[string]string{},
 	}
 	for _, name := range []string{"a", "b", "c", "d"} {
-		b.r.users[name], b.userAt[name] = user{}, ""
+		b.r.users[name] = user{fullName: name + name, contacts: []contact{{"email", name + "@example.com"}}}
+		b.userAt[name] = ""
 	}
 	src := source{&yamldoc.File{Name: "plan"}, &yaml.Node{}}
 	b.schedule(src, "schedules.0", y)
+	links := b.links
 	b.fallback(src, "default_schedule", "s", b.schedAt, alonePrefix)
+	b.links = links // here a schedule may have calendars alone
 	r, err := b.roster(nil)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, p)
 	}
+	calendars := map[string]*ical.Source{}
+	for i, f := range r.Feeds() {
+		calendar, err := ical.Read(strings.NewReader(p.calendars()[i].ics()), f.Zone)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, p)
+		}
+		calendars[f.ID] = calendar
+	}
+	r = r.WithFeeds(calendars)
 	var made []Override
 	for i, o := range p.runtime {
 		made = append(made, Override{ID: int64(i), Schedule: "s", User: o.user, From: instantOf(o.span[0].minute), Until: instantOf(o.span[1].minute)})
 	}
 	return r.With(made)
+}
+
+// calendars returns the layers that have a calendar, as Feeds lists them.
+func (p plan) calendars() (all []planLayer) {
+	layers := slices.Clone(p.base)
+	for _, t := range p.temporary {
+		layers = append(layers, t.layers...)
+	}
+	return slices.DeleteFunc(layers, func(l planLayer) bool { return !l.calendar })
 }
 
 func (p plan) calendar() map[string]*calendar {
@@ -299,12 +409,12 @@ func (p plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "zone %s, days %v\n", p.zone, p.days)
 	for _, l := range p.base {
-		fmt.Fprintf(&b, "layer %+v rotation %+v\n", l.yaml(), *l.yaml().Rotation)
+		fmt.Fprintf(&b, "layer %+v rotation %+v\n%s", l.yaml(""), *l.rotationYAML(), l.ics())
 	}
 	for _, t := range p.temporary {
 		fmt.Fprintf(&b, "temporary %v\n", t.span)
 		for _, l := range t.layers {
-			fmt.Fprintf(&b, "  layer %+v rotation %+v\n", l.yaml(), *l.yaml().Rotation)
+			fmt.Fprintf(&b, "  layer %+v rotation %+v\n%s", l.yaml(""), *l.rotationYAML(), l.ics())
 		}
 	}
 	fmt.Fprintf(&b, "overrides %v, made later %v, swaps %v\n", p.overrides, p.runtime, p.swaps)

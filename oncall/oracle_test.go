@@ -72,6 +72,16 @@ func (w *watch) end(reading int) int {
 	}
 }
 
+// telling returns the minute at which a calendar means a reading: the first
+// that shows it, else as long after a gap as the reading is in it.
+func (w *watch) telling(reading int) int {
+	if i := slices.Index(w.shown, reading); i >= 0 {
+		return w.first + i
+	}
+	m := w.beginning(reading)
+	return m + reading - (w.shown[m-1-w.first] + 1)
+}
+
 // walker keeps the watch of one layer as time goes by, minute by minute.
 type walker struct {
 	planLayer
@@ -81,8 +91,28 @@ type walker struct {
 	began int // reading at which the turn began
 }
 
+// looksUp goes through the whole calendar for the event that began last.
+func (k *walker) looksUp(minute int) (user string) {
+	var found planEvent
+	for _, e := range k.events {
+		if e.user == "" || minute < e.from || minute >= e.until {
+			continue
+		}
+		if found.user == "" || e.from > found.from || e.from == found.from && e.until < found.until {
+			found = e
+		}
+	}
+	if !k.allowed(minute) || k.span[0].minute >= 0 && minute < k.span[0].minute || k.span[1].minute >= 0 && minute >= k.span[1].minute {
+		return ""
+	}
+	return found.user
+}
+
 // tick moves on to a minute and returns who is on call in the layer.
 func (k *walker) tick(minute int) string {
+	if k.calendar {
+		return k.looksUp(minute)
+	}
 	if minute < k.start {
 		if k.reachesBack {
 			return k.people[0]
