@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/user"
-	"strconv"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,66 +15,51 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/midwatch-slo/midwatch/alert"
-	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/web/client"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
-
-// callTimeout bounds one call of the server.
-const callTimeout = 30 * time.Second
-
-// server is how the incident commands reach a running Midwatch.
-type server struct {
-	url, tokenFile string
-}
 
 func incidentCommand() *cobra.Command {
 	var s server
 	c := &cobra.Command{
 		Use:     "incident",
 		Aliases: []string{"incidents"},
-		Short:   "list, show, acknowledge and resolve incidents",
-		Long: `Speaks to a running Midwatch. Its address is --url or MIDWATCH_URL; what acts
-needs a token: --token-file, MIDWATCH_TOKEN_FILE or MIDWATCH_TOKEN.`,
+		Short:   "list, show, acknowledge and resolve incidents, and hand them on",
+		Long:    "Lists incidents, shows all that is known of one, and does what the person on call\ndoes: acknowledges, snoozes, hands on, notes, merges, resolves.\n\n" + speaks,
+		Example: `  midwatch incident list --level P1,P2
+  midwatch incident show 7
+  midwatch incident ack 7 8
+  midwatch incident snooze 7 --until 09:30
+  midwatch incident assign 7 li.na`,
 	}
-	p := c.PersistentFlags()
-	p.StringVar(&s.url, "url", env("MIDWATCH_URL", "http://127.0.0.1:9193"), "address of the server")
-	p.StringVar(&s.tokenFile, "token-file", os.Getenv("MIDWATCH_TOKEN_FILE"), "file with the token")
-	c.AddCommand(listCommand(&s), showCommand(&s), ackCommand(&s), resolveCommand(&s))
+	s.bind(c)
+	c.AddCommand(listCommand(&s), showCommand(&s))
+	c.AddCommand(actCommands(&s)...)
 	return c
 }
 
-func env(name, otherwise string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return otherwise
-}
-
-func (s *server) client() (*client.Client, error) {
-	token, err := secret.Resolve("token", secret.Secret{}, s.tokenFile)
-	if err != nil {
-		return nil, err
-	}
-	if s.tokenFile == "" {
-		token = secret.New(os.Getenv("MIDWATCH_TOKEN"))
-	}
-	return client.New(client.Config{URL: s.url, Token: token, Timeout: callTimeout})
-}
-
 func listCommand(s *server) *cobra.Command {
-	var all bool
-	var output string
+	var (
+		all    bool
+		level  []string
+		output string
+	)
 	c := &cobra.Command{
-		Use:   "list",
-		Short: "list open incidents, newest first",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "list open incidents, newest first",
+		Example: "  midwatch incident list\n  midwatch incident list --all --level P1 --json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			wanted, err := parseLevels(level)
+			if err != nil {
+				return err
+			}
 			return s.call(cmd, func(ctx context.Context, c *client.Client) error {
 				incidents, err := c.List(ctx, all)
 				if err != nil {
 					return err
 				}
+				incidents = slices.DeleteFunc(incidents, func(i alert.Incident) bool { return len(wanted) > 0 && !slices.Contains(wanted, i.Level) })
 				if output == "json" {
 					return writeJSON(cmd.OutOrStdout(), incidents)
 				}
@@ -85,21 +68,36 @@ func listCommand(s *server) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "resolved ones too")
+	c.Flags().StringSliceVar(&level, "level", nil, "only these levels, such as P1,P2")
+	_ = c.RegisterFlagCompletionFunc("level", cobra.FixedCompletions(levels(), cobra.ShellCompDirectiveNoFileComp))
 	outputFlag(c, &output)
 	return c
+}
+
+func parseLevels(names []string) (all []alert.Level, err error) {
+	for _, name := range names {
+		l, err := alert.ParseLevel(name)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--level: %w", err)}
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }
 
 func showCommand(s *server) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use:   "show N",
-		Short: "show an incident and its story",
-		Args:  cobra.ExactArgs(1),
+		Use:               "show N",
+		Short:             "show an incident: its story, its evidence, and why nobody is paged",
+		Example:           "  midwatch incident show 7\n  midwatch incident show 7 --json",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: firstThen(s.complete(openIncidents), nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.callOne(cmd, args[0], func(ctx context.Context, c *client.Client, id int64) error {
 				story, err := c.Get(ctx, id)
 				if err != nil {
-					return err
+					return elsewhere(err)
 				}
 				if output == "json" {
 					return writeJSON(cmd.OutOrStdout(), story)
@@ -112,81 +110,12 @@ func showCommand(s *server) *cobra.Command {
 	return c
 }
 
-func ackCommand(s *server) *cobra.Command {
-	return actCommand(s, "ack N", "acknowledge an incident: paging stops", (*client.Client).Acknowledge, func(inc alert.Incident) string {
-		return "acknowledged by " + inc.AckedBy
-	})
-}
-
-func resolveCommand(s *server) *cobra.Command {
-	return actCommand(s, "resolve N", "resolve an incident by hand", (*client.Client).Resolve, func(inc alert.Incident) string {
-		return "resolved by " + inc.ResolvedBy
-	})
-}
-
-// act changes an incident in somebody's name.
-type act func(c *client.Client, ctx context.Context, id int64, by string) (alert.Incident, error) //nolint:revive // a method expression has its receiver first.
-
-func actCommand(s *server, use, short string, do act, done func(alert.Incident) string) *cobra.Command {
-	var by string
-	c := &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.callOne(cmd, args[0], func(ctx context.Context, c *client.Client, id int64) error {
-				inc, err := do(c, ctx, id, by)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "incident %d (%s) %s\n", inc.ID, plain(inc.Title), plain(done(inc)))
-				return nil
-			})
-		},
+// elsewhere says where to look for an incident that is not there.
+func elsewhere(err error) error {
+	if refused, ok := errors.AsType[*client.Error](err); ok && refused.Type == wire.NotFound {
+		return fmt.Errorf("%w: `midwatch incident list --all` has those that are", err)
 	}
-	c.Flags().StringVar(&by, "by", login(), "who acts, where the token has no name of its own")
-	return c
-}
-
-func outputFlag(c *cobra.Command, output *string) {
-	c.Flags().StringVarP(output, "output", "o", "text", "text or json")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	c.PreRunE = func(*cobra.Command, []string) error {
-		if *output != "text" && *output != "json" {
-			return usageError{fmt.Errorf("--output %q is neither text nor json", *output)}
-		}
-		return nil
-	}
-}
-
-// login is the name of whoever runs the command, "" when unknown.
-func login() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return ""
-}
-
-func (s *server) call(cmd *cobra.Command, do func(ctx context.Context, c *client.Client) error) error {
-	c, err := s.client()
-	if err != nil {
-		return err
-	}
-	return do(cmd.Context(), c)
-}
-
-func (s *server) callOne(cmd *cobra.Command, arg string, do func(ctx context.Context, c *client.Client, id int64) error) error {
-	id, err := strconv.ParseInt(arg, 10, 64)
-	if err != nil || id < 1 {
-		return usageError{fmt.Errorf("%q is no incident number", arg)}
-	}
-	return s.call(cmd, func(ctx context.Context, c *client.Client) error { return do(ctx, c, id) })
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	return err
 }
 
 func printIncidents(w io.Writer, incidents []alert.Incident) error {
@@ -197,29 +126,47 @@ func printIncidents(w io.Writer, incidents []alert.Incident) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "N\tLEVEL\tSTATUS\tSINCE\tCLUSTERS\tWHAT")
 	for _, i := range incidents {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Level, status(i), i.Since.Local().Format(time.DateTime), plain(strings.Join(i.Clusters(), ",")), plain(i.Title))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Level, status(i), stamp(i.Since), plain(strings.Join(i.Clusters(), ",")), plain(i.Title))
 	}
 	return t.Flush()
 }
 
 func status(i alert.Incident) string {
-	s := string(i.Status)
+	words := []string{string(i.Status)}
 	if i.AckedBy != "" && i.Status == alert.Acknowledged {
-		s += " by " + plain(i.AckedBy)
+		words[0] += " by " + plain(i.AckedBy)
 	}
-	if i.Stale {
-		s += ", stale"
+	done := i.Status == alert.Closed
+	for _, also := range []struct {
+		word string
+		is   bool
+	}{
+		{"stale", i.Stale},
+		{"muted", !done && i.Muted != ""},
+		{"snoozed", !done && i.SnoozedUntil.After(time.Now())},
+		{"drill", i.Drill},
+	} {
+		if also.is {
+			words = append(words, also.word)
+		}
 	}
-	return s
+	return strings.Join(words, ", ")
 }
 
 func printStory(w io.Writer, s wire.Story) error {
 	i := s.Incident
 	fmt.Fprintf(w, "incident %d  %s  %s\n%s\n", i.ID, i.Level, status(i), plain(i.Title))
-	fmt.Fprintf(w, "service %s, SLO %s, in %s\n\n", plain(i.Service), plain(i.SLO), plain(strings.Join(i.Clusters(), ", ")))
+	fmt.Fprintf(w, "service %s, SLO %s, in %s\n", orDash(i.Service), orDash(i.SLO), orDash(strings.Join(i.Clusters(), ", ")))
+	for _, line := range standing(i, time.Now()) {
+		fmt.Fprintln(w, plain(line))
+	}
+	if s.SLO.Runbook != "" {
+		fmt.Fprintln(w, "runbook: "+plain(s.SLO.Runbook))
+	}
+	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range s.Events {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Kind, plain(e.Text), plain(e.Actor))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", stamp(e.At), e.Kind, plain(e.Text), plain(e.Actor))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -233,6 +180,28 @@ func printStory(w io.Writer, s wire.Story) error {
 		}
 	}
 	return nil
+}
+
+// standing says who looks after an incident, and why nobody is paged, a line
+// for each.
+func standing(i alert.Incident, now time.Time) (lines []string) {
+	add := func(is bool, format string, args ...any) {
+		if is {
+			lines = append(lines, fmt.Sprintf(format, args...))
+		}
+	}
+	add(i.Policy != "", "policy: %s, step %d", i.Policy, i.Step+1)
+	add(len(i.Assigned) > 0, "assigned to: %s", strings.Join(i.Assigned, ", "))
+	add(len(i.Responders) > 0, "also paged: %s", strings.Join(i.Responders, ", "))
+	add(i.Reopened > 0, "fired again: %d times", i.Reopened)
+	add(i.MergedInto > 0, "merged into: incident %d", i.MergedInto)
+	if i.Status == alert.Closed {
+		return lines
+	}
+	add(i.Muted != "", "nobody is paged: %s", i.Muted)
+	add(i.SnoozedUntil.After(now), "nobody is paged: snoozed until %s", stamp(i.SnoozedUntil))
+	add(i.NextPageAt.After(now), "next page: %s", stamp(i.NextPageAt))
+	return lines
 }
 
 func printEvidence(w io.Writer, source, problem string) error {

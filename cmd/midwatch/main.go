@@ -84,7 +84,11 @@ burns it pages the person on call with the cause attached.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), validateCommand(), compileCommand(), oncallCommand(), incidentCommand())
+	root.AddCommand(
+		serveCommand(), validateCommand(), compileCommand(), oncallCommand(), incidentCommand(),
+		silenceCommand(), drillCommand(), auditCommand(), deliveryCommand(),
+		backupCommand(), restoreCommand(), reportCommand(),
+	)
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}
