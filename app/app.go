@@ -53,9 +53,13 @@ type App struct {
 	ready    atomic.Bool
 	metrics  metrics
 	linkKey  []byte // signs links that acknowledge
+	feeds    *feeds
 
 	attending context.CancelFunc // ends what the channels have besides sending
 	attended  sync.WaitGroup
+	stopped   bool // guarded by reloads: nothing is attended any more
+
+	overlay overlay
 }
 
 // New reads the configuration, opens the store and listens. When it returns
@@ -75,6 +79,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.store, err = openStore(ctx, s.config.Store); err != nil {
 		return nil, err
 	}
+	a.feeds = newFeeds(a.store, o.Logger.With("component", "calendars"))
+	a.prepareFeeds(ctx, s)
 	if err := a.refreshOverrides(ctx); err != nil {
 		return nil, err
 	}
@@ -83,7 +89,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version.NewCollector("midwatch"))
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version.NewCollector("midwatch"), newFeedAge(a))
 	a.metrics = newMetrics(registry)
 	a.metrics.reloaded(true)
 	if a.engine, err = a.newEngine(s, registry); err != nil {
@@ -181,7 +187,7 @@ func (a *App) Run(ctx context.Context) error {
 	var engine, rest errgroup.Group
 	engine.Go(func() error { return a.engine.Run(engineCtx) })
 	rest.Go(func() error { defer stop(); return a.serve(server) })
-	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.reports, a.retain, a.pulses, a.warnOfHolidays} {
+	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.watchFeeds, a.reports, a.retain, a.pulses, a.warnOfHolidays} {
 		rest.Go(func() error { task(ctx); return nil })
 	}
 	a.reloads.Lock()
@@ -198,6 +204,7 @@ func (a *App) Run(ctx context.Context) error {
 	err := server.Shutdown(stopCtx)
 	err = errors.Join(err, rest.Wait())
 	a.reloads.Lock()
+	a.stopped = true
 	a.attending()
 	a.reloads.Unlock()
 	a.attended.Wait()
@@ -232,28 +239,29 @@ func (a *App) close() error {
 func (a *App) Reload(ctx context.Context) error {
 	a.reloads.Lock()
 	defer a.reloads.Unlock()
+	if a.stopped {
+		return errors.New("reload: midwatch is stopping")
+	}
 	s, err := makeState(a.o.ConfigFile, a.o.Logger)
 	a.metrics.reloaded(err == nil)
 	if err != nil {
 		return fmt.Errorf("reload: %w", err)
 	}
+	ctx = context.WithoutCancel(ctx) // who asked may go away: from here on all of it is done
 	s.succeed(a.current.Load())
-	s.duty.Store(s.roster)
-	old := a.current.Swap(s)
-	if err := a.refreshOverrides(ctx); err != nil {
-		a.o.Logger.ErrorContext(ctx, "overrides are not known yet", "err", err)
-	}
+	a.prepareFeeds(ctx, s)
+	old := a.swap(ctx, s)
 	if err := a.engine.SetRules(ctx, s.inhibit, s.watched); err != nil {
 		a.o.Logger.ErrorContext(ctx, "inhibitions are not in force yet", "err", err)
 	}
-	a.attend(ctx)
 	a.web.SetTokens(s.tokens)
 	a.web.SetIngest(s.ingest)
 	a.web.SetCallbacks(callbacks(s.channels, buttons{a}))
+	a.attend(ctx) // last: the channels before take no more callbacks then
 	a.noteReload(ctx)
 	old.close()
 	a.o.Logger.InfoContext(ctx, "configuration reloaded", "slos", len(s.slos), "clusters", len(s.config.Clusters))
-	go s.checkClusters(context.WithoutCancel(ctx), a.o.Logger)
+	go s.checkClusters(ctx, a.o.Logger)
 	return nil
 }
 

@@ -74,7 +74,7 @@ type world struct {
 
 func start(t *testing.T) *world {
 	t.Helper()
-	provider := wecom.New(wecom.Config{CorpID: "ww-test", Secret: "provider-secret", AgentID: 1000002, Members: []string{"LiNa"}})
+	provider := wecom.New(wecom.Config{CorpID: "ww-test", Secret: "provider-secret", AgentID: 1000002, Members: []string{"LiNa", "WangWei"}})
 	server := httptest.NewServer(provider)
 	t.Cleanup(server.Close)
 	away := httptest.NewServer(http.NotFoundHandler())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -39,11 +40,17 @@ var (
 // Route says how alerts with these labels are looked after.
 func (d duty) Route(labels model.LabelSet) incident.Route {
 	s := d.app.current.Load()
+	return incident.Route(s.duty.Load().Route(s.routed(labels)))
+}
+
+// routed returns an alert's labels as routes and maintenance match them: with
+// those of its SLO's author.
+func (s *state) routed(labels model.LabelSet) map[string]string {
 	of := plain(labels)
 	if def, ok := s.byID[of[alert.LabelService]+"/"+of[alert.LabelSLO]]; ok {
 		of = besides(of, def.Labels)
 	}
-	return incident.Route(s.duty.Load().Route(of))
+	return of
 }
 
 // Step returns the step of the incident's policy that begins at an instant.
@@ -70,7 +77,8 @@ func (d duty) WorkingTime(at time.Time, inc alert.Incident) time.Time {
 
 // Muted says why nobody is paged for such alerts now, by the on-call files.
 func (d duty) Muted(at time.Time, labels model.LabelSet) (why string, until time.Time, ok bool) {
-	return d.app.current.Load().duty.Load().Muted(at, plain(labels))
+	s := d.app.current.Load()
+	return s.duty.Load().Muted(at, s.routed(labels))
 }
 
 func notices(all []oncall.Notice) []incident.Notice {
@@ -298,8 +306,17 @@ func (d duty) EndOverride(ctx context.Context, id int64, actor string) error {
 	return d.app.refreshOverrides(ctx)
 }
 
-// refreshOverrides lays the overrides that the store has over the roster.
+// overlay is what was last known of the overrides made at run time.
+type overlay struct {
+	mu        sync.Mutex // held from reading them until they are in force: what is older never replaces what is newer
+	overrides []oncall.Override
+}
+
+// refreshOverrides lays the overrides that the store has over the roster with
+// its calendars.
 func (a *App) refreshOverrides(ctx context.Context) error {
+	a.overlay.mu.Lock()
+	defer a.overlay.mu.Unlock()
 	all, err := a.overrides(ctx)
 	if err != nil {
 		return fmt.Errorf("read overrides: %w", err)
@@ -308,9 +325,24 @@ func (a *App) refreshOverrides(ctx context.Context) error {
 	for i, o := range all {
 		of[i] = oncall.Override{ID: o.ID, Schedule: o.Schedule, User: o.User, From: o.From, Until: o.Until, Reason: o.Reason}
 	}
+	a.overlay.overrides = of
 	s := a.current.Load()
-	s.duty.Store(s.roster.With(of))
+	s.duty.Store(s.fed.Load().With(of))
 	return nil
+}
+
+// swap puts a state in force, with the overrides from its first moment on, and
+// returns the one before.
+func (a *App) swap(ctx context.Context, s *state) (old *state) {
+	a.overlay.mu.Lock()
+	defer a.overlay.mu.Unlock()
+	roster := s.fed.Load().With(a.overlay.overrides)
+	for _, o := range roster.Unknown() {
+		a.o.Logger.WarnContext(ctx, "an override has no effect: the on-call files no longer have its schedule or its user",
+			"id", o.ID, "schedule", o.Schedule, "user", o.User)
+	}
+	s.duty.Store(roster)
+	return a.current.Swap(s)
 }
 
 // watchOverrides takes in what other replicas did, until ctx ends.

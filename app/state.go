@@ -33,7 +33,8 @@ type state struct {
 	slos       []slo.SLO
 	byID       map[string]slo.SLO            // "service/name"
 	roster     *oncall.Roster                // as the files say
-	duty       atomic.Pointer[oncall.Roster] // with the overrides made at run time
+	fed        atomic.Pointer[oncall.Roster] // with the calendars that were fetched
+	duty       atomic.Pointer[oncall.Roster] // and with the overrides made at run time
 	federation *federation.Federation
 	logs       *loki.Source // nil when none is configured
 	senders    *notifiers.Registry
@@ -104,6 +105,7 @@ func (s *state) loadSLOs() error {
 
 func (s *state) loadOnCall() (err error) {
 	s.roster, err = s.config.Roster()
+	s.fed.Store(s.roster)
 	s.duty.Store(s.roster)
 	return err
 }
