@@ -34,7 +34,7 @@ This page is made from the commands' own help texts; a test compares it with the
 **The server.** Commands that speak to a running Midwatch take ` + "`--url` or `MIDWATCH_URL`" + `; what acts needs a token, in a file that ` +
 	"`--token-file` or `MIDWATCH_TOKEN_FILE` names, or in `MIDWATCH_TOKEN`" + `. Those that take ` + "`--config`" + ` read files, and the database where they must.
 
-**Times** are RFC 3339, or ` + "`2026-12-24 09:00`, `2026-12-24` or `09:00`" + ` (the next one) by the clock of this machine. Lengths of time are like ` + "`30m`, `2h`, `1d`" + `.
+**Times** of ` + "`incident`, `silence` and `report`" + ` are RFC 3339, or ` + "`2026-12-24 09:00`, `2026-12-24` or `09:00`" + ` (the next one) by the clock of this machine; those of ` + "`oncall`" + ` are RFC 3339. Lengths of time are like ` + "`30m`, `2h`, `1d`" + `.
 
 **Scripts** take ` + "`--json`" + `: field names are those of the [HTTP API](api.md).
 

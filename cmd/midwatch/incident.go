@@ -120,7 +120,7 @@ func elsewhere(err error) error {
 
 func printIncidents(w io.Writer, incidents []alert.Incident) error {
 	if len(incidents) == 0 {
-		_, err := fmt.Fprintln(w, "no open incidents")
+		_, err := fmt.Fprintln(w, "no incidents")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/midwatch-slo/midwatch/app"
+	"github.com/midwatch-slo/midwatch/internal/servers"
 	"github.com/midwatch-slo/midwatch/internal/standin/wecom"
 )
 
@@ -26,7 +27,7 @@ oncall_files: [oncall.yaml]
 clusters: [{name: hangzhou, urls: ["%s"]}]
 watchdog: {disabled: true}
 evidence: {wait: 0s}
-store: {path: %s}
+store: {%s}
 notifiers:
   wecom: {api_url: "%s", corp_id: ww-test, agent_id: 1000002, secret: provider-secret}
 api:
@@ -76,7 +77,7 @@ func TestServed(t *testing.T) {
 			return w.setup()
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"alert": alertCmd, "paged": pagedCmd, "fail": failCmd, "await": awaitCmd, "serve": serveCmd,
+			"alert": alertCmd, "paged": pagedCmd, "fail": failCmd, "await": awaitCmd, "serve": serveCmd, "postgres": postgresCmd,
 		},
 	})
 }
@@ -92,8 +93,7 @@ func (w *served) setup() error {
 	w.provided, w.cluster = provider.URL, away.URL
 	for name, text := range map[string]string{
 		"slo.yaml": servedSLO, "oncall.yaml": servedOnCall, "token": "the-token-of-the-test\n",
-		"midwatch.yaml": fmt.Sprintf(servedConfig, w.cluster, "midwatch.db", w.provided),
-		"second.yaml":   fmt.Sprintf(servedConfig, w.cluster, "second.db", w.provided),
+		"midwatch.yaml": w.config("path: midwatch.db"), "second.yaml": w.config("path: second.db"), "dead.yaml": w.config("path: dead/midwatch.db"),
 	} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			return err
@@ -102,6 +102,10 @@ func (w *served) setup() error {
 	w.setenv("MIDWATCH_TOKEN_FILE", filepath.Join(w.dir, "token"))
 	w.setenv("TZ", "UTC")
 	return w.serve("midwatch.yaml")
+}
+
+func (w *served) config(store string) string {
+	return fmt.Sprintf(servedConfig, w.cluster, store, w.provided)
 }
 
 // serve starts a Midwatch, to which commands then speak.
@@ -126,6 +130,18 @@ func serveCmd(ts *testscript.TestScript, _ bool, args []string) {
 	w := of(ts)
 	w.setenv, w.deferred = ts.Setenv, ts.Defer
 	ts.Check(w.serve(args[0]))
+}
+
+// postgresCmd starts a PostgreSQL, and configures a Midwatch on it: postgres CONFIG.
+func postgresCmd(ts *testscript.TestScript, _ bool, args []string) {
+	w := of(ts)
+	pg, err := servers.StartPostgres(context.Background(), servers.PostgresSpec{Dir: ts.MkAbs("postgres"), Settings: []string{"fsync=off"}})
+	ts.Check(err)
+	ts.Defer(func() { _ = pg.Discard() })
+	url, err := pg.CreateDatabase(context.Background(), "midwatch")
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("url"), []byte(url), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(w.config("url_file: url")), 0o600))
 }
 
 // alertCmd sends an alert that fires, with labels NAME=VALUE.
