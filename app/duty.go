@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/incident"
 	"github.com/midwatch-slo/midwatch/oncall"
-	"github.com/midwatch-slo/midwatch/oncall/ical"
 	"github.com/midwatch-slo/midwatch/store"
 	"github.com/midwatch-slo/midwatch/web"
 	"github.com/midwatch-slo/midwatch/web/wire"
@@ -185,59 +183,6 @@ func (d duty) Users() []wire.User {
 		all = append(all, wire.User{Name: u.Name, FullName: u.FullName})
 	}
 	return all
-}
-
-// What a calendar shows: some of the past, so that a phone still has it, and
-// what people plan by.
-const (
-	calendarPast    = 4 * 7 * 24 * time.Hour
-	calendarFuture  = 26 * 7 * 24 * time.Hour
-	calendarRefresh = 30 * time.Minute
-)
-
-// ScheduleCalendar writes the shifts of a schedule.
-func (d duty) ScheduleCalendar(name string, at time.Time) ([]byte, error) {
-	for _, r := range d.Rotas(at.Add(-calendarPast), at.Add(calendarFuture)) {
-		if r.Schedule == name {
-			return d.calendar("on call: "+name, at, []wire.Rota{r}, "")
-		}
-	}
-	return nil, fmt.Errorf("schedule %q: %w", name, web.ErrNotFound)
-}
-
-// UserCalendar writes the shifts of a user in all schedules.
-func (d duty) UserCalendar(name string, at time.Time) ([]byte, error) {
-	for _, u := range d.Users() {
-		if u.Name == name {
-			return d.calendar("on call: "+name, at, d.Rotas(at.Add(-calendarPast), at.Add(calendarFuture)), name)
-		}
-	}
-	return nil, fmt.Errorf("user %q: %w", name, web.ErrNotFound)
-}
-
-// calendar writes shifts, those of one user unless that is "".
-func (d duty) calendar(title string, at time.Time, rotas []wire.Rota, user string) ([]byte, error) {
-	c := ical.Calendar{Name: title, Stamp: at, Refresh: calendarRefresh}
-	base := strings.TrimRight(d.app.current.Load().config.ExternalURL, "/")
-	for _, r := range rotas {
-		for _, s := range r.Shifts {
-			if s.User == "" || s.Until.IsZero() || user != "" && s.User != user {
-				continue
-			}
-			who := s.FullName
-			if who == "" {
-				who = s.User
-			}
-			c.Events = append(c.Events, ical.Event{
-				UID:     fmt.Sprintf("%s-%s-%d@midwatch", r.Schedule, s.User, s.From.Unix()),
-				Summary: fmt.Sprintf("%s: %s", r.Schedule, who), Description: s.Reason, URL: base + "/oncall",
-				Start: s.From, End: s.Until,
-			})
-		}
-	}
-	var b bytes.Buffer
-	err := ical.Write(&b, c)
-	return b.Bytes(), err
 }
 
 // Overrides returns the overrides made at run time that are not over.

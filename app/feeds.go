@@ -181,7 +181,9 @@ func (f *feeds) renew(ctx context.Context, one oncall.Feed) (changed bool) {
 	if err != nil {
 		f.complain(ctx, one, before, err)
 		after = before
-		after.due = f.now().Add(min(feedRetry, one.Refresh))
+		if ctx.Err() == nil { // else nobody waited to the end
+			after.due = f.now().Add(min(feedRetry, one.Refresh))
+		}
 	} else {
 		after.due = f.now().Add(one.Refresh)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/midwatch-slo/midwatch/internal/secret"
+	"github.com/midwatch-slo/midwatch/notifiers/provider"
 )
 
 // Heartbeat is a call to somebody else's dead man's switch: it comes as long
@@ -56,7 +57,7 @@ func newPulse(c *Heartbeat, healthy func(context.Context) error, log *slog.Logge
 	}
 	return &pulse{
 		url: to.Reveal(), interval: every, healthy: healthy, logger: log,
-		client: &http.Client{Timeout: heartbeatTimeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}},
+		client: &http.Client{Timeout: heartbeatTimeout, Transport: provider.Straight(&http.Transport{Proxy: http.ProxyFromEnvironment})},
 	}, nil
 }
 
@@ -93,6 +94,9 @@ func (p *pulse) beat(ctx context.Context) error {
 		return discreetly(err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode/100 == 3 {
+		return fmt.Errorf("the receiver answers %s, which is not followed: set url to where it leads", resp.Status)
+	}
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("the receiver answers %s", resp.Status)
 	}

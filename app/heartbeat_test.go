@@ -21,6 +21,7 @@ func TestTheHeartbeatStopsWhenMidwatchIsNotWell(t *testing.T) {
 		if r.URL.Path == "/key-of-ours" {
 			beats.Add(1)
 		}
+		w.Header().Set("Location", "http://[moved"+r.URL.Path)
 		w.WriteHeader(answer)
 	}))
 	var sick error
@@ -39,6 +40,10 @@ func TestTheHeartbeatStopsWhenMidwatchIsNotWell(t *testing.T) {
 	sick, answer = nil, http.StatusNotFound
 	if err := p.beat(t.Context()); err == nil {
 		t.Error("404 is taken for a success")
+	}
+	answer = http.StatusFound
+	if err := p.beat(t.Context()); err == nil || strings.Contains(err.Error(), "key-of-ours") {
+		t.Errorf("a redirect: %v", err)
 	}
 	server.Close()
 	if err := p.beat(t.Context()); err == nil || strings.Contains(err.Error()+log.String(), "key-of-ours") {

@@ -33,10 +33,30 @@ type Client struct {
 
 // NewClient returns a client that calls through rt.
 func NewClient(rt http.RoundTripper, now func() time.Time) *Client {
-	return &Client{now: now, http: &http.Client{
-		Transport:     rt,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &Client{now: now, http: &http.Client{Transport: Straight(rt)}}
+}
+
+// Straight returns a round tripper whose answers lead nowhere else: an
+// http.Client follows no redirect, and no error repeats one, which may have
+// the secrets of the URL that was asked for.
+func Straight(rt http.RoundTripper) http.RoundTripper { return straight{rt} }
+
+type straight struct{ through http.RoundTripper }
+
+// RoundTrip makes one request.
+func (s straight) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := s.through.RoundTrip(req)
+	if err == nil && res.StatusCode/100 == 3 {
+		res.Header.Del("Location")
+	}
+	return res, err
+}
+
+// CloseIdleConnections closes those of the round tripper below.
+func (s straight) CloseIdleConnections() {
+	if c, ok := s.through.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
 }
 
 // Transport returns a transport of its own, by the proxy of the environment.

@@ -45,10 +45,7 @@ type doer struct {
 }
 
 func newDoer(c Config) *doer {
-	return &doer{now: c.Now, client: &http.Client{
-		Transport:     c.Transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &doer{now: c.Now, client: &http.Client{Transport: provider.Straight(c.Transport)}}
 }
 
 // Do reads the whole answer, so that half of one is noticed whatever is in it.

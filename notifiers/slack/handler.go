@@ -31,7 +31,9 @@ func (n *Notifier) Handler(desk Desk, people People) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q, status, err := n.read(w, r)
 		if err != nil {
-			n.config.Logger.WarnContext(r.Context(), "request refused", "channel", n.config.Name, "status", status, "error", err)
+			if n.requests.warn() {
+				n.config.Logger.WarnContext(r.Context(), "request refused", "channel", n.config.Name, "status", status, "error", err)
+			}
 			http.Error(w, http.StatusText(status), status)
 			return
 		}
@@ -143,6 +145,7 @@ func (n *Notifier) perform(ctx context.Context, f front, q request) string {
 	for _, a := range q.acts {
 		if _, err := n.do(ctx, f, a, q.by); err != nil {
 			failed = append(failed, words(err))
+			n.requests.forget(q.by, a) // pressed again at once, it is meant
 		}
 	}
 	return strings.Join(failed, "\n")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -167,6 +168,38 @@ func TestWhoClicksInVainIsTold(t *testing.T) {
 	until(t, "an answer", func() bool { return len(r.provider.Ephemeral()) == 2 })
 	if got := r.provider.Ephemeral()[1]; strings.Contains(got, "/var") {
 		t.Errorf("told %q", got)
+	}
+}
+
+// A button that did not work can be pressed again at once.
+func TestWhoClicksInVainTriesAgain(t *testing.T) {
+	d := &desk{err: errors.New("database is locked")}
+	r, _ := served(t, d)
+	r.mustSend(t, pageTo(room, page.Opened, "1"))
+	for n := range 2 {
+		if err := r.provider.Click(t.Context(), liWei, r.last(t), "ack:12", ""); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "an answer", func() bool { return len(r.provider.Ephemeral()) == n+1 })
+	}
+	if n := strings.Count(d.all(), "ack 12"); n != 2 {
+		t.Errorf("tried %d times, want 2", n)
+	}
+}
+
+// Whoever knocks cannot fill the log.
+func TestRefusedRequestsAreLoggedOnceAMinute(t *testing.T) {
+	var log bytes.Buffer
+	r := newRig(t, func(c *Config, _ *standin.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 100 {
+		res := httptest.NewRecorder()
+		r.Handler(&desk{}, nil).ServeHTTP(res, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("payload={}")))
+		if res.Code != http.StatusUnauthorized {
+			t.Fatalf("status %d", res.Code)
+		}
+	}
+	if n := strings.Count(log.String(), "request refused"); n != 1 {
+		t.Errorf("%d lines, want 1", n)
 	}
 }
 

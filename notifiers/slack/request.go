@@ -162,12 +162,26 @@ type requests struct {
 	now   func() time.Time
 	slots chan struct{} // holds one for each under way
 
-	mu   sync.Mutex
-	seen map[string]time.Time // until when
+	mu     sync.Mutex
+	seen   map[string]time.Time // until when
+	warned time.Time
 }
 
 func newRequests(now func() time.Time) *requests {
 	return &requests{now: now, slots: make(chan struct{}, maxWork), seen: map[string]time.Time{}}
+}
+
+// warn tells whether the last warning of a refused request was long enough
+// ago: anybody can send one.
+func (r *requests) warn() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if now.Sub(r.warned) < time.Minute {
+		return false
+	}
+	r.warned = now
+	return true
 }
 
 // wait waits until nothing is under way, or until ctx ends.
@@ -195,7 +209,7 @@ func (r *requests) first(q request) bool {
 	}
 	keys := map[string]time.Duration{q.key: rememberFor}
 	for _, a := range q.acts {
-		keys["click "+q.by.id+" "+actionID(a.verb, a.incident)+" "+a.length.String()] = doubleClick
+		keys[click(q.by, a)] = doubleClick
 	}
 	fresh := true
 	for key, length := range keys {
@@ -206,4 +220,16 @@ func (r *requests) first(q request) bool {
 		}
 	}
 	return fresh
+}
+
+// click names somebody's pressing a button.
+func click(by person, a act) string {
+	return "click " + by.id + " " + actionID(a.verb, a.incident) + " " + a.length.String()
+}
+
+// forget lets somebody press a button again at once.
+func (r *requests) forget(by person, a act) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.seen, click(by, a))
 }

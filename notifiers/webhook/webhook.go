@@ -41,11 +41,7 @@ func New(c Config) (*Notifier, error) {
 	}
 	return &Notifier{
 		config: c, redact: newRedactor(c), progress: newProgress(),
-		client: &http.Client{
-			Transport: c.Transport,
-			// A redirect would take the page and its signature elsewhere.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		client: &http.Client{Transport: provider.Straight(c.Transport)}, // a redirect would take the page and its signature elsewhere
 	}, nil
 }
 
