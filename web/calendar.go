@@ -4,16 +4,17 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
-// The calendar of a schedule is weeks of days that are dayWidth wide, however
-// long clocks make them.
+// The calendar of a schedule is weeks of days that are dayWidth wide, in
+// percent of the picture's width, however long clocks make them.
 const (
 	calendarWeeks = 2
-	dayWidth      = 100.0
+	dayWidth      = 100.0 / 7
 	maxBars       = 400 // of a week
 	maxShiftRows  = 60
 	personShades  = 6
@@ -52,10 +53,12 @@ type day struct {
 }
 
 type shiftBar struct {
-	X, Width string
+	X, Width string // in percent
 	Gap      bool
 	Override bool
 	Shade    int
+	Name     string // written in it; "" where it has no room
+	Slim     bool   // on a phone the name has no room
 	Title    string
 }
 
@@ -70,12 +73,13 @@ func days(from time.Time, loc *time.Location) []time.Time {
 	return list
 }
 
-// newCalendar draws a rota that covers the days.
-func (h *Handler) newCalendar(r wire.Rota, now time.Time) calendar {
+// newCalendar draws a rota that covers the days. People keep the shades that
+// they have already, and others get one.
+func (h *Handler) newCalendar(r wire.Rota, shades map[string]int, now time.Time) calendar {
 	loc := h.zoneOf(r)
 	begin := days(now, loc)
 	c := calendar{Schedule: r.Schedule, Zone: now.In(loc).Format("MST")}
-	shades := c.addPeople(r.Shifts)
+	c.addPeople(r.Shifts, shades)
 	for w := range calendarWeeks {
 		c.Weeks = append(c.Weeks, newWeek(begin[7*w:7*w+8], r.Shifts, shades, now))
 	}
@@ -104,16 +108,17 @@ func (h *Handler) zoneOf(r wire.Rota) *time.Location {
 }
 
 // addPeople gives each person a shade, and says for how long they are on call.
-func (c *calendar) addPeople(shifts []wire.Shift) map[string]int {
-	shades, totals := map[string]int{}, map[string]time.Duration{}
+func (c *calendar) addPeople(shifts []wire.Shift, shades map[string]int) {
+	totals, names := map[string]time.Duration{}, map[string]string{}
 	var order []string
-	names := map[string]string{}
 	for _, s := range shifts {
 		if s.User == "" {
 			continue
 		}
 		if shades[s.User] == 0 {
 			shades[s.User] = len(shades)%personShades + 1
+		}
+		if names[s.User] == "" {
 			order = append(order, s.User)
 			names[s.User] = cmp.Or(s.FullName, s.User)
 		}
@@ -122,7 +127,6 @@ func (c *calendar) addPeople(shifts []wire.Shift) map[string]int {
 	for _, u := range order {
 		c.People = append(c.People, person{Name: names[u], Shade: shades[u], Total: lasting(totals[u])})
 	}
-	return shades
 }
 
 func newWeek(begin []time.Time, shifts []wire.Shift, shades map[string]int, now time.Time) week {
@@ -140,18 +144,47 @@ func newWeek(begin []time.Time, shifts []wire.Shift, shades map[string]int, now 
 		if !s.From.Before(last) || !s.Until.After(first) || len(w.Bars) == maxBars {
 			continue
 		}
-		x, end := place(begin, s.From), place(begin, s.Until)
-		w.Bars = append(w.Bars, shiftBar{
-			X: coord(x), Width: coord(max(end-x, 1)), Gap: s.User == "", Override: s.Override, Shade: shades[s.User],
-			Title: fmt.Sprintf("%s: %s to %s", cmp.Or(s.FullName, s.User, "nobody"),
-				s.From.In(first.Location()).Format("Mon 2 Jan 15:04"), s.Until.In(first.Location()).Format("Mon 2 Jan 15:04")),
-		})
+		w.Bars = append(w.Bars, newShiftBar(begin, s, shades[s.User]))
 	}
 	if !now.Before(first) && now.Before(last) {
-		w.Now = coord(place(begin, now))
+		w.Now = percents(place(begin, now))
 	}
 	return w
 }
+
+// How wide a week is drawn, in pixels, and how wide the characters of
+// a name are.
+const (
+	weekOnDesk, weekOnPhone  = 720.0, 340.0
+	wideLetter, narrowLetter = 12.5, 7.0
+	besideName               = 10.0
+)
+
+// newShiftBar draws a shift into the week whose days begin then.
+func newShiftBar(begin []time.Time, s wire.Shift, shade int) shiftBar {
+	x, end := place(begin, s.From), place(begin, s.Until)
+	width := max(end-x, 0.15)
+	name := cmp.Or(s.FullName, s.User, "nobody")
+	clock := func(at time.Time) string { return at.In(begin[0].Location()).Format("Mon 2 Jan 15:04") }
+	bar := shiftBar{
+		X: percents(x), Width: percents(width), Gap: s.User == "", Override: s.Override, Shade: shade,
+		Title: fmt.Sprintf("%s: %s to %s", name, clock(s.From), clock(s.Until)),
+	}
+	needs := besideName
+	for _, r := range name {
+		if r >= 0x1100 {
+			needs += wideLetter
+		} else {
+			needs += narrowLetter
+		}
+	}
+	if needs <= width/100*weekOnDesk {
+		bar.Name, bar.Slim = name, needs > width/100*weekOnPhone
+	}
+	return bar
+}
+
+func percents(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }
 
 // place returns where an instant is in a week, in units of which each day has
 // dayWidth, cut to the week.

@@ -106,6 +106,9 @@ func TestSilencesByForms(t *testing.T) {
 		"later": {form: form("starts", "2026-11-22T01:30"), code: 303, want: func(s silence.Silence) bool {
 			return s.StartsAt.Equal(time.Date(2026, 11, 21, 17, 30, 0, 0, time.UTC)) // the pages show Shanghai's time
 		}},
+		"by the reader's clock": {form: form("starts", "2026-11-22T01:30", "zone", "Europe/Berlin"), code: 303, want: func(s silence.Silence) bool {
+			return s.StartsAt.Equal(time.Date(2026, 11, 22, 0, 30, 0, 0, time.UTC))
+		}},
 		"recurring": {form: form("cron", "0 22 * * 5", "span", "8h", "timezone", "Europe/Berlin"), code: 303, want: func(s silence.Silence) bool {
 			return s.Recurrence != nil && s.Recurrence.Duration == 8*time.Hour && s.Recurrence.Timezone == "Europe/Berlin"
 		}},
@@ -115,6 +118,7 @@ func TestSilencesByForms(t *testing.T) {
 		"no length":         {form: []string{"matchers", "a=b"}, code: 400, said: "how long it lasts"},
 		"absurd length":     {form: []string{"matchers", "a=b", "for", "100y"}, code: 400, said: "longer than ten years"},
 		"absurd start":      {form: form("starts", "tomorrow"), code: 400, said: "its start must be a date"},
+		"no zone":           {form: form("starts", "2026-11-22T01:30", "zone", "../etc"), code: 400, said: "no time zone"},
 		"over before":       {form: form("starts", "2026-11-01T01:30"), code: 400, said: "its end is past"},
 		"broken recurrence": {form: form("cron", "every night", "span", "8h"), code: 400, said: "five fields of cron"},
 		"no span":           {form: form("cron", "0 22 * * 5"), code: 400, said: "how long each time takes"},
@@ -298,17 +302,20 @@ func TestCalendarOverDaylightSaving(t *testing.T) {
 		{User: "a", From: at(27, 0), Until: at(29, 12)}, // 12:00 of the 29th is 11 of its 23 hours
 		{From: at(29, 12), Until: at(30, 6)},
 		{User: "b", From: at(30, 6), Until: at(30, 6).AddDate(0, 0, 14)},
-	}}, at(27, 18))
+	}}, map[string]int{}, at(27, 18))
 	var bars []string
 	for _, b := range c.Weeks[0].Bars {
 		bars = append(bars, b.X+"+"+b.Width)
 	}
-	// 200 + 100·11/23 = 247.8; 300 + 100·6/24 = 325.
-	if want := []string{"0.0+247.8", "247.8+77.2", "325.0+375.0"}; !slices.Equal(bars, want) {
+	// (2 + 11/23) / 7 = 35.40%; (3 + 6/24) / 7 = 46.43%.
+	if want := []string{"0.00+35.40", "35.40+11.02", "46.43+53.57"}; !slices.Equal(bars, want) {
 		t.Errorf("bars %v, want %v", bars, want)
 	}
-	if c.Gaps != 1 || !c.Weeks[0].Bars[1].Gap || c.Weeks[0].Now != "75.0" || c.Weeks[1].Now != "" || len(c.Weeks[1].Bars) != 1 || c.Weeks[1].Bars[0].Width != "700.0" {
+	if c.Gaps != 1 || !c.Weeks[0].Bars[1].Gap || c.Weeks[0].Now != "10.71" || c.Weeks[1].Now != "" || len(c.Weeks[1].Bars) != 1 || c.Weeks[1].Bars[0].Width != "100.00" {
 		t.Errorf("got %+v", c)
+	}
+	if b := c.Weeks[0].Bars; b[0].Name != "a" || b[1].Name != "nobody" || !b[1].Slim || b[2].Slim {
+		t.Errorf("the bars have the names %+v", b)
 	}
 	if d := c.Weeks[0].Days[2]; d.Name != "Sun" || d.Date != "29" || !d.Weekend {
 		t.Errorf("got %+v", d)

@@ -64,14 +64,14 @@ func (h *Handler) overrideForm(r *http.Request, actor string) error {
 		}
 		return nil
 	}
-	from, err := h.localTime("its beginning", f.Get("from"), h.Now())
+	from, err := h.localTime("its beginning", f, "from", h.Now())
 	if err != nil {
 		return err
 	}
 	if f.Get("until") == "" {
 		return badData("say when the override ends")
 	}
-	until, err := h.localTime("its end", f.Get("until"), from)
+	until, err := h.localTime("its end", f, "until", from)
 	if err != nil {
 		return err
 	}
@@ -108,10 +108,11 @@ func (h *Handler) addCalendars(v *oncallView) {
 	now := h.Now()
 	// A day more on either side: schedules have zones of their own.
 	rotas := h.Rotas.Rotas(now.AddDate(0, 0, -2), now.AddDate(0, 0, 7*calendarWeeks+2))
+	shades := map[string]int{} // of all schedules: a person has one
 	for _, rota := range rotas {
 		begin := days(now, h.zoneOf(rota))
 		rota.Shifts = between(rota.Shifts, begin[0], begin[len(begin)-1])
-		c := h.newCalendar(rota, now)
+		c := h.newCalendar(rota, shades, now)
 		if h.Calendars != nil {
 			c.Feed = feedPath("schedule", rota.Schedule)
 		}

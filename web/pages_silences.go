@@ -157,7 +157,7 @@ func (h *Handler) silenceOf(f url.Values, actor string) (s silence.Silence, err 
 	if s.Matchers, err = silence.ParseMatchers(lines); err != nil {
 		return s, badData("%v", err)
 	}
-	if s.StartsAt, err = h.localTime("its start", f.Get("starts"), now); err != nil {
+	if s.StartsAt, err = h.localTime("its start", f, "starts", now); err != nil {
 		return s, err
 	}
 	length, err := lengthOf("how long it lasts", f.Get("for"))
@@ -182,14 +182,23 @@ func (h *Handler) silenceOf(f url.Values, actor string) (s silence.Silence, err 
 	return s, nil
 }
 
-// localTime reads a date and time of the zone that pages show, and missing
-// for none.
-func (h *Handler) localTime(what, text string, missing time.Time) (time.Time, error) {
+// localTime reads a date and time from a field of a form, in the zone that
+// the form names, else in that which pages show. A field that is empty is
+// missing.
+func (h *Handler) localTime(what string, f url.Values, field string, missing time.Time) (time.Time, error) {
+	text, zone := f.Get(field), h.Location
 	if text == "" {
 		return missing.UTC().Truncate(time.Millisecond), nil
 	}
+	if name := f.Get("zone"); name != "" && name != "Local" && len(name) <= 64 {
+		loc, err := time.LoadLocation(name)
+		if err != nil {
+			return time.Time{}, badData("there is no time zone %q", name)
+		}
+		zone = loc
+	}
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04"} {
-		if at, err := time.ParseInLocation(layout, text, h.Location); err == nil {
+		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
 			return at.UTC(), nil
 		}
 	}

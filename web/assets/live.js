@@ -24,6 +24,9 @@
       const parts = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(today);
       el.textContent = parts.find((p) => p.type === "timeZoneName")?.value ?? "";
     }
+    for (const el of root.querySelectorAll("[data-zone-name]")) {
+      el.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? ""; // what forms are written in
+    }
   }
 
   // busy tells whether a refresh would take something out of the reader's hands.
