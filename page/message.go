@@ -212,11 +212,9 @@ func (c composer) notices(w words) (notices []string) {
 	case Raised:
 		notices = append(notices, fmt.Sprintf(w.raised, c.Incident.Level))
 	case Escalated:
-		format := w.escalated
-		if c.Incident.Status == alert.Acknowledged { // by hand, then
-			format = w.handed
-		}
-		notices = append(notices, fmt.Sprintf(format, c.clock(c.At)))
+		notices = append(notices, fmt.Sprintf(w.escalated, c.clock(c.At)))
+	case Called:
+		notices = append(notices, fmt.Sprintf(w.called, c.clock(c.At)))
 	case Reopened:
 		notices = append(notices, fmt.Sprintf(w.reopened, c.clock(c.At)))
 	default:

@@ -19,6 +19,7 @@ const (
 	Resolved Kind = "resolved" // it is over
 
 	Escalated Kind = "escalated" // nobody paged before has acknowledged it: now it is the reader's
+	Called    Kind = "called"    // somebody wants the reader for it: escalated, reassigned or called for help by hand
 	Reopened  Kind = "reopened"  // it was over, and is not
 	Updated   Kind = "updated"   // nothing to be woken for: the message that was sent before is brought up to date
 	Bundle    Kind = "bundle"    // several incidents in one message: a storm, or the digest of a day's P3s

@@ -12,7 +12,7 @@ import (
 // samples returns pages to try templates with: of each kind in each language,
 // with all that a page can say and with next to nothing.
 func samples() (pages []Page) {
-	for _, kind := range []Kind{Opened, Again, Raised, Resolved, Escalated, Reopened, Updated, Bundle, Report} {
+	for _, kind := range []Kind{Opened, Again, Raised, Resolved, Escalated, Called, Reopened, Updated, Bundle, Report} {
 		for _, language := range []string{"en", "zh"} {
 			full, bare := sample(kind), Page{Key: "sample", Kind: kind, Incident: alert.Incident{Level: alert.P3}}
 			full.To.Language, bare.To.Language = language, language

@@ -101,8 +101,8 @@ func textCases() map[string]func(*Page) {
 func kindCases() map[string]func(*Page) {
 	return map[string]func(*Page){
 		"escalated": func(p *Page) { p.Kind, p.At = Escalated, p.At.Add(5*time.Minute) },
-		"handed": func(p *Page) {
-			p.Kind, p.Incident.Status, p.Incident.AckedBy = Escalated, alert.Acknowledged, "ana"
+		"called": func(p *Page) {
+			p.Kind, p.Incident.Status, p.Incident.AckedBy = Called, alert.Acknowledged, "ana"
 		},
 		"reopened":     func(p *Page) { p.Kind, p.Incident.Reopened = Reopened, 3 },
 		"updated":      func(p *Page) { p.Kind, p.Incident.Status, p.Incident.AckedBy = Updated, alert.Acknowledged, "ana" },

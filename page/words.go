@@ -13,7 +13,7 @@ import (
 // where another language may want another order.
 type words struct {
 	burns, budgetBurns, over, alertFires, resolved, combined, drill string
-	again, raised, escalated, handed, reopened, reopenedTimes       string
+	again, raised, escalated, called, reopened, reopenedTimes       string
 	acknowledged, stale, snoozed, muted, exercise                   string
 	resolvedBy, resolvedAlone, merged                               string
 	forWhom, onCall, service, what, slo, promise                    string

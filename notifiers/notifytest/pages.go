@@ -43,7 +43,7 @@ func (p Provider) Page(key string, long bool) page.Page {
 
 func kinds() []page.Kind {
 	return []page.Kind{
-		page.Opened, page.Again, page.Raised, page.Resolved, page.Escalated, page.Reopened, page.Updated, page.Bundle, page.Report,
+		page.Opened, page.Again, page.Raised, page.Resolved, page.Escalated, page.Called, page.Reopened, page.Updated, page.Bundle, page.Report,
 	}
 }
 
@@ -137,6 +137,7 @@ func kindArrives(t *testing.T, p Provider, kind page.Kind) {
 		page.Raised:    {"P1 payment-service: budget burns 23×", "Raised to P1."},
 		page.Resolved:  {"Resolved P1 payment-service: after 1 min", "Resolved at 03:02:31 Asia/Shanghai"},
 		page.Escalated: {"P1 payment-service: budget burns 23×", "Escalated to you at 03:02:31 Asia/Shanghai"},
+		page.Called:    {"P1 payment-service: budget burns 23×", "Called at 03:02:31 Asia/Shanghai"},
 		page.Reopened:  {"P1 payment-service: budget burns 23×", "Reopened at 03:02:31 Asia/Shanghai"},
 		page.Updated:   {"P1 payment-service: budget burns 23×", "Acknowledged by ana."},
 		page.Bundle:    {"P1 payment-servi…: error budget burns +2", "disk 0 is 91% full", "disk 1 is 91% full"},
@@ -235,9 +236,9 @@ func edits(t *testing.T, p Provider) {
 	} else {
 		has(t, got[sent-1].Text, "Acknowledged by ana.")
 	}
-	for i, kind := range []page.Kind{page.Again, page.Escalated, page.Reopened, page.Raised} {
+	for i, kind := range []page.Kind{page.Again, page.Escalated, page.Called, page.Reopened, page.Raised} {
 		pg := p.PageOf(kind, "edit "+string(kind))
-		if pg.Ref = again; i == 3 {
+		if pg.Ref = again; i == 4 {
 			pg.Ref = "of nothing that there is"
 		}
 		before := p.Delivered()
