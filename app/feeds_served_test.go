@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/midwatch-slo/midwatch/oncall/ical"
 )
 
 const calendarOncall = `apiVersion: midwatch.dev/v1
@@ -57,6 +59,19 @@ func TestACalendarSaysWhoIsOnCallAlsoWhenItIsAway(t *testing.T) {
 	onCall("after a reload")
 	if _, text := w.get(t, "/metrics"); !strings.Contains(text, `midwatch_oncall_calendar_last_success_timestamp_seconds{layer="team",schedule="payments"} 1.`) {
 		t.Error("no metric says when the calendar was fetched")
+	}
+	resp, err := http.Get(w.url + "/ical/user/wang.wei.ics") //nolint:noctx // As a phone asks, without a token.
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	served, err := ical.Read(resp.Body, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := served.Between(at, at.Add(time.Minute))
+	if kind := resp.Header.Get("Content-Type"); kind != "text/calendar; charset=utf-8" || len(events) != 1 || events[0].Summary != "payments: Wang Wei" {
+		t.Errorf("the calendar for a phone is %s, %v", kind, events)
 	}
 	if err := w.stop(); err != nil {
 		t.Fatal(err)
