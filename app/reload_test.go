@@ -3,10 +3,16 @@ package app_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/midwatch-slo/midwatch/internal/standin/wecom"
 )
 
 // An override that somebody made holds through every reload: nobody is paged
@@ -76,4 +82,50 @@ func (w *world) reload(t *testing.T) {
 	if status, text := w.post(t, "/-/reload", "", "the-token-of-the-test"); status != http.StatusOK {
 		t.Fatalf("reload is answered %d %s", status, text)
 	}
+}
+
+// A page that waits for a channel which a reload takes away is listed as one
+// that went nowhere, and goes to the person's next contact; where the person
+// is gone too, whoever is on call now is told.
+func TestAChannelThatIsTakenAwayLosesNoPage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		oncall string
+		page   string // that comes by the channel that is left
+	}{
+		"another contact": {oncallFile, "P2 payments"},
+		"another person":  {strings.NewReplacer("li.na", "wang.wei", "Li Na", "Wang Wei", "LiNa", "WangWei").Replace(oncallFile), "P2 midwatch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t)
+			down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+			defer down.Close()
+			config := w.read(t, "midwatch.yaml")
+			w.write(t, "midwatch.yaml", strings.Replace(config, "notifiers:\n", "notifiers:\n  hook: {type: webhook, url: \""+down.URL+"\"}\n", 1))
+			w.write(t, "oncall.yaml", strings.Replace(oncallFile, "channel: wecom, address: LiNa", "channel: hook, address: li.na", 1))
+			w.reload(t)
+			alerts := `[{"labels":{"alertname":"Down","service":"payments","severity":"P2","cluster":"hangzhou"}}]`
+			if status, text := w.post(t, "/api/v2/alerts", alerts, ""); status != http.StatusOK {
+				t.Fatalf("alerts are answered %d %s", status, text)
+			}
+			until(t, "the page waits", func() bool { _, text := w.get(t, "/api/v1/delivery"); return strings.Contains(text, "503") })
+			w.write(t, "midwatch.yaml", config)
+			w.write(t, "oncall.yaml", tt.oncall)
+			w.reload(t)
+			until(t, "a page through the channel that is left", func() bool {
+				return slices.ContainsFunc(w.provider.Messages(), func(m wecom.Message) bool { return strings.Contains(m.Text, tt.page) })
+			})
+			if _, text := w.get(t, "/api/v1/deadpages"); !strings.Contains(text, "no channel of this name is configured") {
+				t.Errorf("the page that went nowhere is not listed: %s", text)
+			}
+		})
+	}
+}
+
+func (w *world) read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
