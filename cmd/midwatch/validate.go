@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -17,6 +18,9 @@ import (
 	"github.com/midwatch-slo/midwatch/slo"
 )
 
+// fetchTimeout bounds how long calendars are waited for.
+const fetchTimeout = 20 * time.Second
+
 func validateCommand() *cobra.Command {
 	var strict bool
 	c := &cobra.Command{
@@ -29,7 +33,8 @@ is checked with all files that it names.
 
 What is valid in on-call files and yet lets somebody down in the next eight
 weeks is reported too, as "midwatch oncall lint" does: gaps, people who cannot
-be reached, holidays that are not known. On-call files are read as one.
+be reached, holidays that are not known. On-call files are read as one, and
+calendars behind a URL are fetched.
 
 Exit code 0: all are valid, though there may be warnings; 1: they are not, or
 somebody will not be told; 2: called wrongly.`,
@@ -37,7 +42,7 @@ somebody will not be told; 2: called wrongly.`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			v := validation{at: time.Now()}
-			v.check(paths)
+			v.check(cmd.Context(), paths)
 			return v.report(cmd, strict)
 		},
 	}
@@ -54,17 +59,17 @@ type validation struct {
 	slos, oncall, configs int // that are valid
 }
 
-func (v *validation) check(paths []string) {
+func (v *validation) check(ctx context.Context, paths []string) {
 	found := sortFiles(paths)
 	for _, name := range found.configs {
-		slos, oncalls, ok := v.config(name)
+		slos, oncalls, ok := v.config(ctx, name)
 		found.slos, found.oncall = exclude(found.slos, slos), exclude(found.oncall, oncalls)
 		if ok {
 			v.configs++
 		}
 	}
 	if len(found.oncall) > 0 {
-		v.roster(found.oncall, found.people)
+		v.roster(ctx, found.oncall, found.people)
 	}
 	if len(found.slos) > 0 || len(found.oncall)+len(found.configs) == 0 {
 		slos, err := slo.Load(append(found.slos, found.empty...))
@@ -75,7 +80,7 @@ func (v *validation) check(paths []string) {
 
 // roster checks on-call files that no configuration names. Calendars alone
 // page nobody, and need not say whom.
-func (v *validation) roster(files []string, people bool) {
+func (v *validation) roster(ctx context.Context, files []string, people bool) {
 	roster, err := oncall.Load(files)
 	if found, ok := diag.Of(err); ok && !people {
 		err = slices.DeleteFunc(found, func(p diag.Problem) bool { return p.Line == 0 && p.Field == "default_schedule" }).Err()
@@ -85,13 +90,13 @@ func (v *validation) roster(files []string, people bool) {
 	}
 	v.oncall += len(files)
 	if roster != nil && people {
-		v.findings = append(v.findings, roster.Lint(v.at, oncall.Horizon)...)
+		v.lint(ctx, roster)
 	}
 }
 
 // config checks a configuration and the files that it names, which it
 // returns. ok tells whether all is valid.
-func (v *validation) config(name string) (slos, oncalls []string, ok bool) {
+func (v *validation) config(ctx context.Context, name string) (slos, oncalls []string, ok bool) {
 	c, err := app.LoadConfig(name)
 	if !v.valid(name, err) {
 		return nil, nil, false
@@ -109,9 +114,26 @@ func (v *validation) config(name string) (slos, oncalls []string, ok bool) {
 		v.oncall += len(oncalls)
 		channels := slices.Sorted(maps.Keys(c.Notifiers))
 		v.channels(name, roster, channels)
-		v.findings = append(v.findings, roster.Lint(v.at, oncall.Horizon, channels...)...)
+		v.lint(ctx, roster, channels...)
 	}
 	return slos, oncalls, len(v.problems) == before
+}
+
+// lint notes what will let somebody down. Where a calendar behind a URL is not
+// to be had, nobody knows.
+func (v *validation) lint(ctx context.Context, roster *oncall.Roster, channels ...string) {
+	if len(roster.Feeds()) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+		defer cancel()
+		fed, err := app.FetchCalendars(ctx, roster)
+		if err != nil {
+			message := strings.ReplaceAll(err.Error(), "\n", "; ") + ": what will let somebody down was not looked for"
+			v.findings = append(v.findings, oncall.Finding{Severity: oncall.Warning, Problem: diag.Problem{Message: message}})
+			return
+		}
+		roster = fed
+	}
+	v.findings = append(v.findings, roster.Lint(v.at, oncall.Horizon, channels...)...)
 }
 
 // channels finds contacts through channels that are not configured, with
