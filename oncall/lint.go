@@ -75,11 +75,7 @@ func (r *Roster) lintSchedule(name string, at time.Time, horizon time.Duration) 
 	if !used {
 		found = append(found, s.place.finding(Warning, fmt.Sprintf("nothing uses the schedule %q", name), "name it in a policy, in a route or as default_schedule"))
 	}
-	for _, l := range s.everyLayer() {
-		if l.feed != nil {
-			found = append(found, l.feed.lint(at, horizon, s.loc)...)
-		}
-	}
+	found = append(found, s.lintCalendars(at, horizon)...)
 	var gaps []Shift
 	for _, shift := range r.Shifts(name, at, at.Add(horizon)) {
 		if shift.Gap() {
@@ -98,6 +94,24 @@ func (r *Roster) lintSchedule(name string, at time.Time, horizon time.Duration) 
 		severity, hint = Error, "pages go to whoever comes next: fill the gap, or give it a policy with another step"
 	}
 	return append(found, s.place.finding(severity, message, hint))
+}
+
+// LintCalendars returns what Lint finds in the calendars that layers take
+// their shifts from: those that are not known, and events that name nobody.
+func (r *Roster) LintCalendars(at time.Time, horizon time.Duration) (found []Finding) {
+	for _, name := range r.order {
+		found = append(found, r.schedules[name].lintCalendars(at, horizon)...)
+	}
+	return found
+}
+
+func (s *schedule) lintCalendars(at time.Time, horizon time.Duration) (found []Finding) {
+	for _, l := range s.everyLayer() {
+		if l.feed != nil {
+			found = append(found, l.feed.lint(at, horizon, s.loc)...)
+		}
+	}
+	return found
 }
 
 func clock(at time.Time, loc *time.Location) string { return at.In(loc).Format("Mon 2006-01-02 15:04") }
