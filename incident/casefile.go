@@ -200,17 +200,15 @@ func (in *intake) refresh(touched []*caseFile) error {
 		return nil
 	}
 	if in.engine.c.EvidenceWait > 0 {
-		if err := in.tx.SettleAll(settle, in.at.Add(settleTime)); err != nil {
+		if err := in.tx.Settle(settle, in.at.Add(settleTime)); err != nil {
 			return err
 		}
 	}
 	messaged, err := in.tx.Messaged(shown)
-	for _, id := range messaged {
-		if err == nil {
-			err = in.engine.refresh(in.tx, in.cases[id].Incident, in.at)
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	return in.tx.Joined(messaged, in.at.Add(coalesce), in.at.Add(coalesceMax))
 }
 
 // foremost shows a new incident its alerts.

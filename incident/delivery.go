@@ -76,15 +76,20 @@ type Outbox interface {
 	// Enqueue adds pages that may be sent from due on. A page whose key is
 	// known already is ignored.
 	Enqueue(due time.Time, pages ...page.Page) error
-	// Await adds pages that are due at due. Joined puts them off, at most until
+	// Await adds pages that are due at due. Settle puts them off, at most until
 	// latest. Those that are due at latest wait for Release, which may bring
 	// them forward to settles.
 	Await(due, settles, latest time.Time, pages ...page.Page) error
-	// Joined puts the incident's pages that wait off until settles, and its
-	// waiting updates until due, each at most until its latest time: an alert
-	// joined it. Messages of it that have no waiting update get one, which is
-	// like p but for its address and key.
-	Joined(p page.Page, settles, due, latest time.Time) error
+	// Settle puts the first pages of the incidents that wait off until settles,
+	// each at most until its latest time: an alert joined.
+	Settle(incidents []int64, settles time.Time) error
+	// Messaged returns those of the incidents of which a page was sent, or tried.
+	Messaged(incidents []int64) ([]int64, error)
+	// Joined has the messages of the incidents brought up to date: by the update
+	// that waits, then at due or at its own latest time, or by another one. Pages
+	// that were composed, and are not sent yet, are then Outdated.
+	Joined(incidents []int64, due, latest time.Time) error
+	Outdated(key string) (bool, error)
 	Release(incident int64, at time.Time) error
 	// Update brings forward to due the waiting update of the same incident to
 	// the same address, or else enqueues the page.

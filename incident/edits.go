@@ -24,8 +24,25 @@ func (e *Engine) refresh(tx Tx, inc alert.Incident, at time.Time) error {
 	if inc.Round == 0 {
 		return nil
 	}
-	p := page.Page{Key: updateKey(inc, at), Round: inc.Round, Incident: inc}
-	return tx.Joined(p, at.Add(settleTime), at.Add(coalesce), at.Add(coalesceMax))
+	of := []int64{inc.ID}
+	if err := tx.Settle(of, at.Add(settleTime)); err != nil {
+		return err
+	}
+	return tx.Joined(of, at.Add(coalesce), at.Add(coalesceMax))
+}
+
+// catchUp has a message that was just sent brought up to date when its
+// incident changed while it was on its way.
+func (e *Engine) catchUp(tx Tx, p page.Page, at time.Time) error {
+	changed, err := tx.Outdated(p.Key)
+	if err != nil || !changed {
+		return err
+	}
+	due := at.Add(coalesce)
+	return tx.Update(due, page.Page{
+		Key:  updateKey(p.Incident, at) + "/" + contactKey(p.To),
+		Kind: page.Updated, To: p.To, At: due, Round: p.Round, Incident: p.Incident,
+	})
 }
 
 // editOthers has the messages of the incident but those of some threads

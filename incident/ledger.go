@@ -112,11 +112,8 @@ type Muting interface {
 	// AddIncidents is AddIncident for many, and returns their IDs in their order.
 	AddIncidents(incidents []alert.Incident) ([]int64, error)
 	// AddStories adds one event to the story of an incident for each pair of the
-	// two lists; SettleAll is Settle for many incidents; Messaged returns those
-	// of the incidents of which a page was sent.
+	// two lists.
 	AddStories(incidents []int64, events []alert.Event) error
-	SettleAll(incidents []int64, settles time.Time) error
-	Messaged(incidents []int64) ([]int64, error)
 
 	// Mark returns a single value by its name, "" when there is none.
 	Mark(name string) (string, error)

@@ -290,3 +290,21 @@ func text(t *testing.T, p page.Page) string {
 	}
 	return string(b)
 }
+
+func TestWhatJoinsWhileAMessageIsOnItsWayIsAddedToIt(t *testing.T) {
+	s := newTimeline(t)
+	s.config.Sender = slow{s} // a second for each message
+	s.edits = "slack"
+	s.rota.step = func(time.Time, alert.Incident) incident.Step {
+		return incident.Step{Notices: []incident.Notice{{To: to("zhang", "slack")}}}
+	}
+	s.Push(1, burning(availability, alert.P2, "hangzhou"))
+	s.Push(1+0.7*seconds, burning(availability, alert.P2, "beijing")) // the page was composed
+	s.Want(Between(1, 1.03), "opened zhang/slack #1")
+	s.Want(Between(1.03, 1.06), "updated zhang/slack #1")
+	s.Run(3)
+	last := s.sent[len(s.sent)-1].page
+	if n := len(last.Incident.Alerts); n != 2 || last.Ref == "" {
+		t.Errorf("the last message has %d alerts, and changes %q", n, last.Ref)
+	}
+}

@@ -125,6 +125,11 @@ func (c courier) sent(tx Tx, p page.Page, ref string, at time.Time) error {
 			return err
 		}
 	}
+	if p.Kind != page.Bundle && c.c.Sender.Edits(p.To.Channel) {
+		if err := c.catchUp(tx, p, at); err != nil {
+			return err
+		}
+	}
 	if p.Kind == page.Updated {
 		return nil
 	}

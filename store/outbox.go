@@ -35,7 +35,7 @@ func (t *Tx) Enqueue(due time.Time, pages ...page.Page) error {
 	return t.enqueue(due, time.Time{}, time.Time{}, pages)
 }
 
-// Await adds pages that are due at due. Joined puts them off, at most until
+// Await adds pages that are due at due. Settle puts them off, at most until
 // latest. Those that are due at latest wait for Release, which may bring them
 // forward to settles.
 func (t *Tx) Await(due, settles, latest time.Time, pages ...page.Page) error {
@@ -74,29 +74,6 @@ func (t *Tx) Update(due time.Time, p page.Page) error {
 }
 
 const waitingUpdate = "kind = 'updated' AND state = 'queued' AND leased_until = 0"
-
-// Joined puts the incident's pages that wait off until settles, and its
-// waiting updates until due, each at most until its latest time: an alert
-// joined it. Messages of it that have no waiting update get one, which is like
-// p but for its address and key.
-func (t *Tx) Joined(p page.Page, settles, due, latest time.Time) error {
-	err := t.exec(`UPDATE pages SET settles_at = ?, due_at = CASE WHEN due_at >= latest_at THEN latest_at
-		WHEN kind = 'updated' THEN CASE WHEN ? < latest_at THEN ? ELSE latest_at END
-		WHEN ? < latest_at THEN ? ELSE latest_at END WHERE `+untried,
-		millis(settles), millis(due), millis(due), millis(settles), millis(settles), p.Incident.ID)
-	if err != nil {
-		return err
-	}
-	return t.exec(`INSERT INTO pages (key, incident_id, kind, round, level, username, full_name, channel, address, timezone, language,
-			at, state, due_at, settles_at, latest_at, lane, attempt, leased_until, settled_at, reason)
-		SELECT CAST(? AS TEXT) || '/' || r.channel || '/' || r.address, r.incident_id, 'updated', CAST(? AS INTEGER), CAST(? AS INTEGER),
-			r.username, r.full_name, r.channel, r.address, r.timezone, r.language, CAST(? AS BIGINT), 'queued', CAST(? AS BIGINT), 0,
-			CAST(? AS BIGINT), r.channel || '/9', 0, 0, 0, '' FROM page_refs r
-		WHERE r.incident_id = ? AND NOT EXISTS (SELECT 1 FROM pages p WHERE p.incident_id = r.incident_id AND p.channel = r.channel
-			AND p.address = r.address AND p.kind = 'updated' AND p.state = 'queued' AND p.leased_until = 0)
-		ON CONFLICT (key) DO NOTHING`,
-		p.Key, p.Round, int64(p.Incident.Level), millis(due), millis(due), millis(latest), p.Incident.ID)
-}
 
 const untried = "incident_id = ? AND state = 'queued' AND attempt = 0 AND latest_at > 0"
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -170,7 +171,7 @@ func testSettling(t *testing.T, s Store) {
 	equal(t, settles, dueOf(t, s, "email"))
 	joins := func(ms int) {
 		update(t, s, func(tx *store.Tx) error {
-			return tx.Joined(page.Page{Key: "u", Incident: inc}, after(ms), after(ms), after(ms))
+			return errors.Join(tx.Settle([]int64{inc.ID}, after(ms)), tx.Joined([]int64{inc.ID}, after(ms), after(ms)))
 		})
 	}
 	joins(700)
@@ -305,7 +306,7 @@ func testMessages(t *testing.T, s Store) {
 	joins := func(due, latest int) {
 		update(t, s, func(tx *store.Tx) error {
 			at := t0.Add(time.Duration(due) * time.Second)
-			return tx.Joined(page.Page{Key: "u3", Round: 1, Incident: inc}, at, at, t0.Add(time.Duration(latest)*time.Second))
+			return tx.Joined([]int64{inc.ID}, at, t0.Add(time.Duration(latest)*time.Second))
 		})
 	}
 	joins(1, 5)
@@ -315,7 +316,8 @@ func testMessages(t *testing.T, s Store) {
 	joins(9, 13)
 	update(t, s, func(tx *store.Tx) error {
 		claimed, err := tx.Claim("slack", t0.Add(5*time.Second), t0.Add(time.Minute), 5)
-		updated.Key, updated.At, updated.Attempt = "u3/slack/z", t0.Add(time.Second), 1
+		updated.Key = fmt.Sprintf("%d-%d/updated/%d/slack/z", inc.ID, inc.OpenedAt.UnixMilli(), t0.Add(time.Second).UnixMilli())
+		updated.At, updated.Attempt, updated.Round = t0.Add(time.Second), 1, inc.Round
 		equal(t, []page.Page{updated}, claimed)
 		return err
 	})
