@@ -3,6 +3,7 @@ package ical
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,13 @@ func FuzzRead(f *testing.F) {
 	f.Add(calendar(event("DTSTART;VALUE=DATE:20240229", "RRULE:FREQ=YEARLY", "RDATE;VALUE=PERIOD:20261101T000000Z/PT1H")))
 	f.Add(calendar(event("RECURRENCE-ID:20261102T000000Z", "DTSTART:20261102T060000Z", "DTEND:20261102T070000Z")))
 	f.Add("BEGIN:VCALENDAR\r\nX;A=")
+	for _, name := range []string{"google", "outlook", "apple", "pagerduty", "opsgenie"} {
+		content, err := os.ReadFile("testdata/" + name + ".ics")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(content))
+	}
 	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := Read(strings.NewReader(text), time.UTC)
@@ -188,8 +196,11 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		for _, e := range s.Between(from, from.AddDate(1, 0, 0)) {
-			if !e.End.After(e.Start) || e.End.Sub(e.Start) > maxSpan+48*time.Hour {
+			if !e.End.After(e.Start) || e.End.Sub(e.Start) > longest {
 				t.Errorf("from %s to %s", e.Start, e.End)
+			}
+			if first, last, ok := s.Span(); !ok || e.Start.Before(first) || !last.IsZero() && e.End.After(last) {
+				t.Errorf("from %s to %s is not within %s to %s", e.Start, e.End, first, last)
 			}
 		}
 	})

@@ -65,7 +65,7 @@ func components(all []property, zone *time.Location) ([]component, zones, error)
 		case inside == "VCALENDAR/VEVENT":
 			events[len(events)-1].add(p)
 		case inside == "VCALENDAR/VTIMEZONE" && p.name == "TZID":
-			tzid = p.value
+			tzid = p.text()
 		case inside == "VCALENDAR/VTIMEZONE/STANDARD", inside == "VCALENDAR/VTIMEZONE/DAYLIGHT":
 			z.observe(tzid, p)
 		case inside == "VCALENDAR/VTIMEZONE" && p.name == "X-LIC-LOCATION":
