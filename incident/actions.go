@@ -37,7 +37,7 @@ func (e *Engine) Acknowledge(ctx context.Context, id int64, actor string) (alert
 		if err := acknowledge(tx, inc, actor, at); err != nil || before != alert.Open {
 			return err
 		}
-		if err := tx.Supersede(inc.ID, at, "acknowledged before it was sent"); err != nil {
+		if err := takeBack(tx, *inc, at, "acknowledged before it was sent"); err != nil {
 			return err
 		}
 		if inc.Drill {
@@ -64,19 +64,32 @@ func (e *Engine) Resolve(ctx context.Context, id int64, actor string) (alert.Inc
 }
 
 // Escalate goes on to the next step of the incident's policy now, also when
-// somebody acknowledged it. The error is ErrNotFound, ErrResolved or ErrActor
+// somebody acknowledged it, it is muted, or it is a P3 at night. The error is ErrNotFound, ErrResolved or ErrActor
 // (wrapped), or the store's.
 func (e *Engine) Escalate(ctx context.Context, id int64, actor string) (alert.Incident, error) {
 	return e.act(ctx, id, actor, act{name: "escalate", do: func(tx Tx, inc *alert.Incident, at time.Time) error {
 		if err := reopenFor(tx, inc, alert.Event{At: at, Kind: alert.EventEscalated, Actor: actor, Text: "escalated"}); err != nil {
 			return err
 		}
-		kind := page.Escalated
-		if inc.Round == 0 {
-			kind = page.Opened
-		}
-		return e.advance(tx, inc, kind, at)
+		return e.advance(tx, inc, page.Called, at)
 	}})
+}
+
+// takeBack drops the pages that wait, but not those to people who were called
+// for help, unless they acknowledged.
+func takeBack(tx Tx, inc alert.Incident, at time.Time, reason string) error {
+	waiting, err := tx.Waiting(inc.ID, at)
+	if err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		if w.At.After(at) || pointless(w.Page, inc, at) {
+			if err := tx.MarkDropped(w.Key, at, reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Snooze pages nobody for the incident until until, at most 31 days from now;
@@ -123,12 +136,12 @@ func (e *Engine) Reassign(ctx context.Context, id int64, users []string, actor s
 			return err
 		}
 		inc.Assigned, inc.Step, inc.Cycle = users, 0, 0
-		return e.advance(tx, inc, page.Escalated, at)
+		return e.advance(tx, inc, page.Called, at)
 	}})
 }
 
-// AddResponders pages users now, and from now on besides those whom the policy
-// names. They are told of the end. The error is ErrNotFound, ErrResolved,
+// AddResponders pages users now, whatever else keeps the incident from paging,
+// and from now on besides those whom the policy names. They are told of the end. The error is ErrNotFound, ErrResolved,
 // ErrInvalid or ErrActor (wrapped), or the store's.
 func (e *Engine) AddResponders(ctx context.Context, id int64, users []string, actor string) (alert.Incident, error) {
 	users = people(users)
@@ -147,6 +160,13 @@ func (e *Engine) AddResponders(ctx context.Context, id int64, users []string, ac
 		if err := tx.AddEvents(inc.ID, alert.Event{At: at, Kind: alert.EventAssigned, Actor: actor, Text: text}); err != nil {
 			return err
 		}
+		_, quiet, err := e.quietUntil(tx, inc, at)
+		if err == nil {
+			err = tellOrder(tx, *inc, quiet, page.Called, at)
+		}
+		if err != nil {
+			return err
+		}
 		return e.call(tx, *inc, users, at)
 	}})
 }
@@ -162,7 +182,7 @@ func (e *Engine) call(tx Tx, inc alert.Incident, users []string, at time.Time) e
 	for _, n := range e.c.Responders.Step(at, theirs).Notices {
 		p := page.Page{
 			Key:  fmt.Sprintf("%s/called/%s/%s", keyPrefix(inc), base36(at), contactKey(n.To)),
-			Kind: page.Escalated, To: n.To, At: at.Add(n.After), Round: inc.Round, Incident: inc,
+			Kind: page.Called, To: n.To, At: at.Add(n.After), Round: inc.Round, Incident: inc,
 		}
 		if err := tx.Enqueue(p.At, p); err != nil {
 			return err

@@ -111,7 +111,7 @@ func (c *claim) useless(p page.Page) (bool, error) {
 		return c.uselessBundle(p)
 	case pointless(p, inc, c.at):
 		return true, c.drop(p, errPointless.Error())
-	case p.Kind == page.Updated || p.Kind == page.Resolved || inc.Drill:
+	case p.Kind == page.Updated || p.Kind == page.Resolved || p.Kind == page.Called || inc.Drill:
 		return false, nil
 	}
 	if inc.Level == alert.P3 { // it was due earlier, and no provider took it or we were away
@@ -131,6 +131,9 @@ func (c *claim) useless(p page.Page) (bool, error) {
 func (c *claim) muted(p page.Page, inc alert.Incident) (bool, error) {
 	until, err := c.muteAndTell(c.tx, &inc, c.at)
 	if err != nil || inc.Muted == "" {
+		return false, err
+	}
+	if err := beginAnew(c.tx, &inc); err != nil {
 		return false, err
 	}
 	inc.NextPageAt = until
@@ -165,15 +168,16 @@ func (c *claim) uselessBundle(p page.Page) (bool, error) {
 
 // pointless tells whether a page has nothing to say of an incident: after
 // somebody looks after it, snoozes it or it is over, only its end is told,
-// messages are brought up to date, and those come who were called for help.
+// messages are brought up to date, and those come who were called for help
+// and did not acknowledge it themselves.
 func pointless(p page.Page, inc alert.Incident, at time.Time) bool {
 	switch p.Kind {
 	case page.Resolved:
 		return inc.Status != alert.Closed
 	case page.Updated:
 		return false
-	case page.Escalated:
-		if inc.Status == alert.Acknowledged && slices.Contains(inc.Responders, p.To.User) && !p.At.Before(inc.AckedAt) {
+	case page.Called:
+		if inc.Status != alert.Closed && slices.Contains(inc.Responders, p.To.User) && p.To.User != inc.AckedBy {
 			return false
 		}
 	default:

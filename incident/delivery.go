@@ -136,6 +136,9 @@ type Deliveries interface {
 	// RoundPages returns the pages of a round of the incident to a user, in
 	// the order they were enqueued.
 	RoundPages(incident int64, round int, user string) ([]page.Record, error)
+	// RoundLives returns whether a page of a round of the incident reached
+	// anybody, or may yet.
+	RoundLives(incident int64, round int) (bool, error)
 	// BringForward makes a page due at due that was due later and that nobody
 	// has tried to send.
 	BringForward(key string, due time.Time) error

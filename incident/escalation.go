@@ -156,18 +156,35 @@ func (e *Engine) goOn(tx Tx, inc *alert.Incident, at time.Time) error {
 	return e.advance(tx, inc, kind, at)
 }
 
-// kindOfRound returns what a round is that is due: one that was put off is
-// what it would have been.
+// kindOfRound returns what a round is that is due: one that was put off, or
+// that reached nobody, is what it would have been.
 func kindOfRound(tx Tx, inc alert.Incident) (page.Kind, error) {
 	if inc.Round == 0 {
 		return page.Opened, nil
 	}
-	if inc.Reopened > 0 && inc.Step == 0 && inc.Cycle == 0 {
-		if last, err := tx.LastSaid(inc.ID); err != nil || last == page.Resolved {
-			return page.Reopened, err
-		}
+	if inc.Step > 0 || inc.Cycle > 0 {
+		return page.Again, nil
+	}
+	last, err := tx.LastSaid(inc.ID)
+	switch {
+	case err != nil:
+		return "", err
+	case last == "":
+		return page.Opened, nil
+	case inc.Reopened > 0 && last == page.Resolved:
+		return page.Reopened, nil
 	}
 	return page.Again, nil
+}
+
+// beginAnew has the policy begin with its first step where nobody was told of
+// the incident yet: the round that was to tell was taken back.
+func beginAnew(tx Tx, inc *alert.Incident) error {
+	last, err := tx.LastSaid(inc.ID)
+	if err == nil && (last == "" || inc.Reopened > 0 && last == page.Resolved) {
+		inc.Step, inc.Cycle = 0, 0
+	}
+	return err
 }
 
 // resume ends an acknowledgement or a snooze whose time is over, and returns
@@ -176,6 +193,8 @@ func resume(inc *alert.Incident, at time.Time) (text string) {
 	switch {
 	case !inc.SnoozedUntil.IsZero() && !inc.SnoozedUntil.After(at):
 		text = "the snooze is over: escalation resumes"
+	case inc.SnoozedUntil.After(at):
+		return "" // somebody acknowledged it besides
 	case inc.Status == alert.Acknowledged:
 		text = fmt.Sprintf("not resolved %s after %s acknowledged it: escalation resumes", at.Sub(inc.AckedAt).Round(time.Second), inc.AckedBy)
 	default:

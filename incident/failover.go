@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -127,12 +128,30 @@ func (c courier) afterDeath(tx Tx, p page.Page, at time.Time) error {
 		return err
 	}
 	if !inc.NextPageAt.IsZero() {
-		return nil
+		return hurry(tx, inc, p, at)
 	}
 	if told, err := tx.Reached(inc.ID, inc.Level); err != nil || told {
 		return err
 	}
 	inc.NextPageAt = at.Add(repeatDead) // no other is to come, and nobody was told of the level
+	return tx.SaveIncident(inc)
+}
+
+// hurry makes the next step of the policy due when the last page of a round
+// that was to reach somebody died. The first step, with which a policy begins
+// again, keeps its time, and so nobody is tried without end.
+func hurry(tx Tx, inc alert.Incident, p page.Page, at time.Time) error {
+	if inc.Round != p.Round || inc.Step == 0 || inc.Muted != "" || !inc.NextPageAt.After(at) || inc.SnoozedUntil.After(at) {
+		return nil
+	}
+	if lives, err := tx.RoundLives(inc.ID, inc.Round); err != nil || lives {
+		return err
+	}
+	inc.NextPageAt = at
+	text := "no page of this step reaches anybody: goes on at once"
+	if err := tx.AddEvents(inc.ID, alert.Event{At: at, Kind: alert.EventEscalated, Text: text}); err != nil {
+		return err
+	}
 	return tx.SaveIncident(inc)
 }
 
@@ -144,6 +163,9 @@ func (c courier) undeliverable(tx Tx, p page.Page, inc alert.Incident, at time.T
 		return err
 	}
 	for _, r := range round {
+		if p.To.User == "" && r.Thread() != p.Thread() {
+			continue // of another channel
+		}
 		if r.State == page.Sent || r.State == page.Queued || r.State == page.Bundled {
 			return nil
 		}
@@ -171,10 +193,7 @@ func aboutPaging(inc alert.Incident) bool {
 const undeliverableTime = 24 * time.Hour
 
 func undeliverableTo(c page.Contact, at time.Time) alert.Alert {
-	who := c.User
-	if who == "" {
-		who = c.FullName
-	}
+	who := cmp.Or(c.User, c.FullName, c.Address)
 	return alert.Alert{
 		Labels: model.LabelSet{
 			model.AlertNameLabel: pageUndeliverable, alert.LabelService: ownService, alert.LabelSeverity: "P2", "user": model.LabelValue(who),
@@ -196,7 +215,7 @@ func (e *Engine) takeOwn(tx Tx, a alert.Alert, at time.Time) error {
 // reachedAgain resolves the alerts of people whom no page reached, when one
 // does.
 func (c courier) reachedAgain(tx Tx, pages []page.Page, at time.Time) error {
-	if len(pages) == 0 || pages[0].To.User == "" {
+	if len(pages) == 0 {
 		return nil
 	}
 	a := undeliverableTo(pages[0].To, at)

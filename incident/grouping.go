@@ -15,12 +15,14 @@ const maxTitle = 120
 // KeyOf returns what the alerts of one incident have in common by default:
 // service and SLO, whichever cluster they come from. An alert about no SLO has
 // its alertname in the place of it. Parts hold no slash of their own. Clusters
-// that cannot alert are an incident each.
+// that cannot alert, and people whom no page reaches, are an incident each.
 func KeyOf(a alert.Alert) string {
 	service, slo, name := a.Label(alert.LabelService), a.Label(alert.LabelSLO), a.Label(model.AlertNameLabel)
 	switch {
 	case service == ownService && name == clusterSilent:
 		return part(service) + "/" + part(name) + "/" + part(a.Label(alert.LabelCluster))
+	case service == ownService && name == pageUndeliverable:
+		return part(service) + "/" + part(name) + "/" + part(a.Label("user"))
 	case service != "" && slo != "":
 		return part(service) + "/" + part(slo)
 	case service != "" && name != "":

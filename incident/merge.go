@@ -69,6 +69,9 @@ func (e *Engine) absorb(tx Tx, target *alert.Incident, source alert.Incident, ac
 		target.Since = source.Since
 	}
 	if !source.Level.Outranks(target.Level) {
+		if target.Muted != "" && target.Status == alert.Open && !target.SnoozedUntil.After(at) {
+			target.NextPageAt = at // what joined may not be muted
+		}
 		return e.editOthers(tx, *target, at, at, nil)
 	}
 	if err := tx.AddEvents(target.ID, raise(target, source.Level, at)); err != nil {

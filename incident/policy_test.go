@@ -20,10 +20,10 @@ func to(user, channel string) page.Contact {
 // with nobody.
 func steps(wait time.Duration, people ...string) func(time.Time, alert.Incident) incident.Step {
 	return func(_ time.Time, inc alert.Incident) (s incident.Step) {
+		people, i := people, inc.Step
 		if len(inc.Assigned) > 0 {
-			people = inc.Assigned
+			people, i = inc.Assigned, 0
 		}
-		i := inc.Step
 		for people[i] == "" {
 			s.Skipped = append(s.Skipped, "step "+string(rune('1'+i)))
 			i++
@@ -121,7 +121,7 @@ func TestPeopleEscalateSnoozeAndReassign(t *testing.T) {
 	act(3, "escalate", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
 		return e.Escalate(ctx, 1, "zhang")
 	})
-	s.Want(Between(3, 3.01), "escalated li/wecom #1")
+	s.Want(Between(3, 3.01), "called li/wecom #1")
 	act(4, "snooze", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
 		return e.Snooze(ctx, 1, s.begun.Add(At(10).duration()), "li")
 	})
@@ -129,12 +129,12 @@ func TestPeopleEscalateSnoozeAndReassign(t *testing.T) {
 	act(12, "reassign", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
 		return e.Reassign(ctx, 1, []string{"zhao"}, "wang")
 	})
-	s.Want(Between(12, 12.01), "escalated zhao/wecom #1")
+	s.Want(Between(12, 12.01), "called zhao/wecom #1")
 	s.Acknowledge(13, 1)
 	act(14, "call", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
 		return e.AddResponders(ctx, 1, []string{"qian"}, "zhao")
 	})
-	s.Want(Between(14, 14.01), "escalated qian/wecom #1")
+	s.Want(Between(14, 14.01), "called qian/wecom #1")
 	act(15, "note", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
 		return e.Note(ctx, 1, " the pool is full ", "qian")
 	})

@@ -27,24 +27,31 @@ const (
 // until it may begin, and sets when the next is due. It does not save inc.
 func (e *Engine) advance(tx Tx, inc *alert.Incident, kind page.Kind, at time.Time) error {
 	inc.NextPageAt = time.Time{}
-	if inc.Level == alert.Info {
+	if inc.Level == alert.Info && kind != page.Called {
 		return nil
 	}
 	if kind == page.Raised || kind == page.Reopened { // what was known of it then is void
 		inc.Step, inc.Cycle, inc.SnoozedUntil = 0, 0, time.Time{}
 	}
-	if until, quiet, err := e.quietUntil(tx, inc, at); err != nil || quiet {
+	until, quiet, err := e.quietUntil(tx, inc, at)
+	if err != nil || quiet && kind != page.Called {
 		inc.NextPageAt = until
 		return err
 	}
+	if err := tellOrder(tx, *inc, quiet, kind, at); err != nil {
+		return err
+	}
 	step := e.c.Responders.Step(at, *inc)
-	goesOn := len(inc.Assigned) == 0 && (kind == page.Escalated || kind == page.Again && inc.Step > 0)
+	goesOn := len(inc.Assigned) == 0 && (kind == page.Called && inc.Round > 0 || kind == page.Again && inc.Step > 0)
 	if err := tellStep(tx, *inc, step, goesOn, at); err != nil {
 		return err
 	}
 	inc.Round++
 	inc.NextPageAt = nextRound(inc, step, at)
-	if goesOn {
+	if inc.Muted != "" { // what follows waits for the end of that
+		inc.NextPageAt = earliest(inc.NextPageAt, until)
+	}
+	if goesOn && kind != page.Called {
 		kind = page.Escalated
 	}
 	return e.pageRound(tx, *inc, kind, step.Notices, at)
@@ -69,6 +76,27 @@ func (e *Engine) quietUntil(tx Tx, inc *alert.Incident, at time.Time) (until tim
 		}
 	}
 	return time.Time{}, false, nil
+}
+
+// tellOrder adds to the story that somebody is paged by an order whom else
+// nobody would page.
+func tellOrder(tx Tx, inc alert.Incident, quiet bool, kind page.Kind, at time.Time) error {
+	var why string
+	switch {
+	case kind != page.Called:
+		return nil
+	case inc.SnoozedUntil.After(at):
+		why = "it is snoozed"
+	case inc.Muted != "":
+		why = inc.Muted
+	case quiet:
+		why = "it is outside working hours"
+	case inc.Level == alert.Info:
+		why = "its level pages nobody"
+	default:
+		return nil
+	}
+	return tx.AddEvents(inc.ID, alert.Event{At: at, Kind: alert.EventEscalated, Text: "paged all the same, since somebody asked for it: " + why})
 }
 
 // workingTime is cut to what the store keeps.
@@ -194,7 +222,7 @@ func (r *round) enqueue(p page.Page, after time.Duration) error {
 		if w.Thread() != p.Thread() {
 			continue
 		}
-		if w.Attempt == 0 && w.At.After(r.at) && w.Incident.Level == p.Incident.Level && !w.At.After(p.At) {
+		if w.Attempt == 0 && w.Kind != page.Resolved && w.At.After(r.at) && w.Incident.Level == p.Incident.Level && !w.At.After(p.At) {
 			return nil
 		}
 		if w.Held && w.Due.After(held) {

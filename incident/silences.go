@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/alertmanager/pkg/labels"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/silence"
 )
 
@@ -300,7 +301,7 @@ func (e *Engine) hushAll(tx Tx, ids []int64, at time.Time) error {
 			continue
 		}
 		inc.NextPageAt = until
-		if err := tx.Supersede(inc.ID, at, "muted before it was sent"); err != nil {
+		if err := takeBackMuted(tx, &inc, at); err != nil {
 			return err
 		}
 		if err := tx.SaveIncident(inc); err != nil {
@@ -308,6 +309,24 @@ func (e *Engine) hushAll(tx Tx, ids []int64, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// takeBackMuted drops the pages of a muted incident that wait, but not those
+// to whom somebody asked for by hand.
+func takeBackMuted(tx Tx, inc *alert.Incident, at time.Time) error {
+	waiting, err := tx.Waiting(inc.ID, at)
+	if err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		if w.Kind == page.Called {
+			continue
+		}
+		if err := tx.MarkDropped(w.Key, at, "muted before it was sent"); err != nil {
+			return err
+		}
+	}
+	return beginAnew(tx, inc)
 }
 
 // AlertStatus is an alert with what keeps it from paging.

@@ -35,6 +35,14 @@ func (t *Tx) RoundPages(incident int64, round int, user string) ([]page.Record, 
 		"kind NOT IN ('updated', 'bundle') ORDER BY id", incident, round, user)
 }
 
+// RoundLives returns whether a page of a round of the incident reached anybody,
+// or may yet.
+func (t *Tx) RoundLives(incident int64, round int) (bool, error) {
+	_, ok, err := first(t, scanID, "SELECT id FROM pages WHERE incident_id = ? AND round = ? AND state IN ('queued', 'bundled', 'sent') AND "+
+		telling+" LIMIT 1", incident, round)
+	return ok, err
+}
+
 // scanHeld reads, after a record, whether its provider said when to come back.
 func scanHeld(r scanner, rec *page.Record) error {
 	return scanRecord(trailing{r, truth{&rec.Held}}, rec)
