@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/web/wire"
@@ -57,7 +58,7 @@ type shiftBar struct {
 	Gap      bool
 	Override bool
 	Shade    int
-	Name     string // written in it; "" where it has no room
+	Name     string // written in it, or its first word; "" where it has no room
 	Slim     bool   // on a phone the name has no room
 	Title    string
 }
@@ -170,6 +171,18 @@ func newShiftBar(begin []time.Time, s wire.Shift, shade int) shiftBar {
 		X: percents(x), Width: percents(width), Gap: s.User == "", Override: s.Override, Shade: shade,
 		Title: fmt.Sprintf("%s: %s to %s", name, clock(s.From), clock(s.Until)),
 	}
+	first, _, _ := strings.Cut(name, " ")
+	for _, text := range []string{name, first} {
+		if needs := nameWidth(text); needs <= width/100*weekOnDesk {
+			bar.Name, bar.Slim = text, needs > width/100*weekOnPhone
+			break
+		}
+	}
+	return bar
+}
+
+// nameWidth returns how many pixels a name takes, with what is beside it.
+func nameWidth(name string) float64 {
 	needs := besideName
 	for _, r := range name {
 		if r >= 0x1100 {
@@ -178,10 +191,7 @@ func newShiftBar(begin []time.Time, s wire.Shift, shade int) shiftBar {
 			needs += narrowLetter
 		}
 	}
-	if needs <= width/100*weekOnDesk {
-		bar.Name, bar.Slim = name, needs > width/100*weekOnPhone
-	}
-	return bar
+	return needs
 }
 
 func percents(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }
