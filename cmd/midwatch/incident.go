@@ -190,7 +190,7 @@ func standing(i alert.Incident, now time.Time) (lines []string) {
 			lines = append(lines, fmt.Sprintf(format, args...))
 		}
 	}
-	add(i.Policy != "", "policy: %s, step %d", i.Policy, i.Step+1)
+	add(i.Policy != "", "policy: %s", i.Policy)
 	add(len(i.Assigned) > 0, "assigned to: %s", strings.Join(i.Assigned, ", "))
 	add(len(i.Responders) > 0, "also paged: %s", strings.Join(i.Responders, ", "))
 	add(i.Reopened > 0, "fired again: %d times", i.Reopened)
@@ -200,7 +200,7 @@ func standing(i alert.Incident, now time.Time) (lines []string) {
 	}
 	add(i.Muted != "", "nobody is paged: %s", i.Muted)
 	add(i.SnoozedUntil.After(now), "nobody is paged: snoozed until %s", stamp(i.SnoozedUntil))
-	add(i.NextPageAt.After(now), "next page: %s", stamp(i.NextPageAt))
+	add(i.NextPageAt.After(now), "next page: %s, step %d of the policy", stamp(i.NextPageAt), i.Step+1)
 	return lines
 }
 

@@ -15,8 +15,15 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// atOnce keeps commands under the race detector from lingering for a second
+// each.
+const atOnce = "atexit_sleep_ms=0"
+
 // TestScripts runs one file a behaviour: the command, what it prints and its
 // exit code.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireUniqueNames: true})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireUniqueNames: true, Setup: func(env *testscript.Env) error {
+		env.Setenv("GORACE", atOnce)
+		return nil
+	}})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 
@@ -26,9 +25,7 @@ overrides the one made last wins. Speaks to a running Midwatch: its address is
 --url or MIDWATCH_URL; what acts needs a token: --token-file,
 MIDWATCH_TOKEN_FILE or MIDWATCH_TOKEN.`,
 	}
-	p := c.PersistentFlags()
-	p.StringVar(&s.url, "url", env("MIDWATCH_URL", "http://127.0.0.1:9193"), "address of the server")
-	p.StringVar(&s.tokenFile, "token-file", os.Getenv("MIDWATCH_TOKEN_FILE"), "file with the token")
+	s.bind(c)
 	c.AddCommand(overrideAdd(&s), overrideList(&s), overrideEnd(&s))
 	return c
 }
@@ -68,7 +65,9 @@ func overrideAdd(s *server) *cobra.Command {
 	flags.StringVar(&f.until, "until", "", "when it ends (RFC 3339)")
 	flags.StringVar(&f.lasts, "for", "", "how long it lasts, such as 8h or 1d")
 	flags.StringVar(&f.Reason, "reason", "", "why")
-	flags.StringVar(&f.CreatedBy, "by", login(), "who acts, where the token has no name of its own")
+	byFlag(c, &f.CreatedBy)
+	_ = c.RegisterFlagCompletionFunc("schedule", s.complete(schedules))
+	_ = c.RegisterFlagCompletionFunc("user", s.complete(people))
 	return c
 }
 
@@ -138,6 +137,8 @@ func overrideEnd(s *server) *cobra.Command {
 		Use:   "end N",
 		Short: "end an override now: who is on call by the files is so again",
 		Args:  cobra.ExactArgs(1),
+
+		ValidArgsFunction: firstThen(s.complete(overrideIDs), nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || id < 1 {

@@ -171,7 +171,7 @@ func budgets(ctx context.Context, c app.Config, slos []slo.SLO, f *report.Figure
 		vector, notes, err := clusters.Instant(ctx, query, f.Until)
 		warnings, _ := notes.AsStrings(query, 0, 0)
 		if err != nil {
-			warnings = append(warnings, err.Error())
+			warnings = append(warnings, withoutQuery(err).Error())
 		}
 		f.Missing = append(f.Missing, warnings...)
 		for _, s := range vector {
@@ -189,6 +189,15 @@ func budgets(ctx context.Context, c app.Config, slos []slo.SLO, f *report.Figure
 		})
 	}
 	return nil
+}
+
+// withoutQuery returns an error without the query, which says nothing to who
+// reads a report.
+func withoutQuery(err error) error {
+	if cause := errors.Unwrap(err); cause != nil {
+		return cause
+	}
+	return err
 }
 
 func known(values map[string]float64, id string) float64 {

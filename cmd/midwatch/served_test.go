@@ -101,6 +101,7 @@ func (w *served) setup() error {
 	}
 	w.setenv("MIDWATCH_TOKEN_FILE", filepath.Join(w.dir, "token"))
 	w.setenv("TZ", "UTC")
+	w.setenv("GORACE", atOnce)
 	return w.serve("midwatch.yaml")
 }
 
@@ -192,14 +193,17 @@ func awaitCmd(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
+// patience is how long a busy machine may take.
+const patience = 30 * time.Second
+
 func eventually(ts *testscript.TestScript, otherwise string, ok func() bool) {
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-deadline:
-			ts.Fatalf("after 10 s: %s", otherwise)
+			ts.Fatalf("after %s: %s", patience, otherwise)
 		case <-tick.C:
 		}
 	}

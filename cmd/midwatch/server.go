@@ -178,9 +178,17 @@ func openIncidents(ctx context.Context, c *client.Client) (words []string, err e
 func schedules(ctx context.Context, c *client.Client) (names []string, err error) {
 	all, err := c.OnCall(ctx)
 	for _, w := range all {
-		names = append(names, w.Schedule)
+		names = append(names, plain(w.Schedule))
 	}
 	return names, err
+}
+
+func overrideIDs(ctx context.Context, c *client.Client) (words []string, err error) {
+	all, err := c.Overrides(ctx)
+	for _, o := range all {
+		words = append(words, fmt.Sprintf("%d\t%s", o.ID, plain(o.User+" in "+o.Schedule)))
+	}
+	return words, err
 }
 
 // people returns who is on call in the next four weeks.
@@ -192,7 +200,7 @@ func people(ctx context.Context, c *client.Client) (names []string, err error) {
 		for _, shift := range rota.Shifts {
 			if shift.User != "" && !known[shift.User] {
 				known[shift.User] = true
-				names = append(names, shift.User+"\t"+plain(shift.FullName))
+				names = append(names, plain(shift.User)+"\t"+plain(shift.FullName))
 			}
 		}
 	}
