@@ -201,8 +201,11 @@ func (a *App) Run(ctx context.Context) error {
 	a.o.Logger.InfoContext(ctx, "stopping")
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	err := server.Shutdown(stopCtx)
-	err = errors.Join(err, rest.Wait())
+	if err := server.Shutdown(stopCtx); err != nil { // whoever is that slow is cut off
+		a.o.Logger.WarnContext(ctx, "requests did not end in time", "err", err)
+		_ = server.Close()
+	}
+	err := rest.Wait()
 	a.reloads.Lock()
 	a.stopped = true
 	a.attending()

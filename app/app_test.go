@@ -363,6 +363,15 @@ func TestAProblemShowsNoSecretBesideIt(t *testing.T) {
 	}
 }
 
+func TestAChannelWithoutSettingsIsNamedWithItsPlace(t *testing.T) {
+	w := &world{dir: t.TempDir()}
+	w.write(t, "midwatch.yaml", "notifiers:\n  slack:\n")
+	_, err := app.LoadConfig(filepath.Join(w.dir, "midwatch.yaml"))
+	if err == nil || !strings.Contains(err.Error(), "midwatch.yaml:2:9: notifiers.slack: want a mapping") {
+		t.Errorf("the problem is %v", err)
+	}
+}
+
 func TestConfigurationProblemsComeAtOnceWithTheirPlace(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "midwatch.yaml")

@@ -126,7 +126,7 @@ func readChannels(f *yamldoc.File, raw map[string]yamldoc.Raw) (Channels, diag.P
 func readChannel(f *yamldoc.File, name string, n *yaml.Node) (Channel, diag.Problems) {
 	field := "notifiers." + name
 	if n == nil || n.Kind != yaml.MappingNode {
-		return Channel{}, diag.Problems{f.At(n, field, "want a mapping", "the settings of the channel")}
+		return Channel{}, diag.Problems{f.At(yamldoc.Lookup(f.Docs[0], field), field, "want a mapping", "the settings of the channel")}
 	}
 	of, rest := typeOf(name, n)
 	k, ok := kindOf(of)
