@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,12 +23,10 @@ const (
 
 // ScheduleCalendar writes the shifts of a schedule.
 func (d duty) ScheduleCalendar(name string, at time.Time) ([]byte, error) {
-	for _, schedule := range d.app.current.Load().duty.Load().Schedules() {
-		if schedule == name {
-			return d.calendar("on call: "+name, at, []string{name}, "")
-		}
+	if !slices.Contains(d.app.current.Load().duty.Load().Schedules(), name) {
+		return nil, fmt.Errorf("schedule %q: %w", name, web.ErrNotFound)
 	}
-	return nil, fmt.Errorf("schedule %q: %w", name, web.ErrNotFound)
+	return d.calendar("on call: "+name, at, []string{name}, "")
 }
 
 // UserCalendar writes the shifts of a user in all schedules.

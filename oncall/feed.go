@@ -141,14 +141,36 @@ func (f *feed) at(at time.Time) turn {
 	if next < len(shifts) && !at.Before(shifts[next].from) {
 		return shifts[next]
 	}
-	gap := turn{from: later(newYear(y), f.bounds.from), until: earlier(newYear(y+1), f.bounds.until)}
-	if next > 0 {
-		gap.from = later(gap.from, shifts[next-1].until)
+	gap := turn{from: f.bounds.from, until: f.bounds.until}
+	if before, ok := f.nearest(y, -1, shifts[:next]); ok {
+		gap.from = before.until
 	}
-	if next < len(shifts) {
-		gap.until = earlier(gap.until, shifts[next].from)
+	if after, ok := f.nearest(y, +1, shifts[next:]); ok {
+		gap.until = after.from
 	}
 	return gap
+}
+
+// maxEmptyYears is after how many years without a shift none is looked for.
+const maxEmptyYears = 10
+
+// nearest returns the last shift before a gap, or the first after it: of the
+// same year, when there is one, else of those before or after.
+func (f *feed) nearest(year, step int, same []turn) (t turn, ok bool) {
+	for n := 0; len(same) == 0 && n < maxEmptyYears; n++ {
+		year += step
+		if !newYear(year+1).After(f.bounds.from) || !newYear(year).Before(f.bounds.until) {
+			return turn{}, false
+		}
+		same = f.years.of(year, f.shifts)
+	}
+	switch {
+	case len(same) == 0:
+		return turn{}, false
+	case step < 0:
+		return same[len(same)-1], true
+	}
+	return same[0], true
 }
 
 func newYear(y int) time.Time { return time.Date(y, time.January, 1, 0, 0, 0, 0, time.UTC) }

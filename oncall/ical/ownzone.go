@@ -7,19 +7,27 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/teambition/rrule-go"
 )
 
 // ownZone is a clock as a calendar itself explains it (section 3.6.5), for a
 // TZID that says nothing to anybody else.
 type ownZone struct{ observances []component }
 
-// maxObservances bounds how often the calendar says that a clock changes.
-const maxObservances = 50
+// Bounds of what a calendar says of clocks, and the year up to which its
+// rules are followed.
+const (
+	maxOwnZones    = 20
+	maxObservances = 40   // of one zone
+	maxChanges     = 1000 // of one zone
+	lastChange     = 2100
+)
 
 // observance begins another part of what the calendar says of a zone.
 func (z zones) observance(id string) {
 	own := z.own[id]
-	if own == nil && len(z.own) < maxZones {
+	if own == nil && len(z.own) < maxOwnZones {
 		own = &ownZone{}
 		z.own[id] = own
 	}
@@ -53,6 +61,9 @@ func (o *ownZone) location() (*time.Location, error) {
 		changes, from, err := changesOf(c)
 		if err != nil {
 			return nil, err
+		}
+		if len(all)+len(changes) > maxChanges {
+			return nil, fmt.Errorf("more than %d changes of the clock", maxChanges)
 		}
 		if all = append(all, changes...); len(changes) > 0 && (len(all) == len(changes) || changes[0].at < first) {
 			before, first = from, changes[0].at
@@ -92,7 +103,10 @@ func changesOf(c component) (all []change, before int, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		onsets = append(onsets, rule.between(later(start, early), time.Date(maxYear+1, 1, 1, 0, 0, 0, 0, time.UTC))...)
+		if rule.o.Freq != rrule.YEARLY {
+			return nil, 0, errors.New("its clock is not set by the year")
+		}
+		onsets = append(onsets, rule.between(later(start, early), time.Date(lastChange+1, 1, 1, 0, 0, 0, 0, time.UTC))...)
 	}
 	for _, p := range c.lists["RDATE"] {
 		times, err := zones{floating: time.UTC}.times(p)

@@ -25,7 +25,7 @@ func (s series) between(from, to time.Time) []Event {
 	for _, reading := range s.readings(from, to) {
 		e := s.event
 		e.Start = instantOf(reading, s.start.loc)
-		if excluded.readings[reading] || excluded.instants[e.Start] {
+		if excluded.readings[reading] || excluded.instants[e.Start.UTC()] {
 			continue
 		}
 		e.End = s.end(reading, e.Start)
@@ -120,9 +120,10 @@ func (s series) excluded() exceptions {
 			x.readings[w.reading.Add(clock)] = true
 		case s.start.date: // a time of a day that is whole
 			x.readings[midnight(w.in(s.start.loc))] = true
-		default:
-			x.readings[w.in(s.start.loc)] = true
-			x.instants[w.instant()] = true
+		case w.loc == s.start.loc:
+			x.readings[w.reading] = true
+		default: // of another clock
+			x.instants[w.instant().UTC()] = true
 		}
 	}
 	return x
