@@ -78,7 +78,7 @@ func (e *Engine) exercise(x Exercise, at time.Time) alert.Incident {
 		level = alert.P1
 	}
 	inc := alert.Incident{
-		Key:     "drill/" + base36(at) + "/" + part(string(x.Labels[alert.LabelService])) + "/" + part(x.User),
+		Key:     boundKey("drill/" + base36(at) + "/" + part(string(x.Labels[alert.LabelService])) + "/" + part(x.User)),
 		Service: string(x.Labels[alert.LabelService]),
 		Title:   "Drill: please acknowledge",
 		Level:   level, Status: alert.Open, Since: at, OpenedAt: at, Drill: true,

@@ -9,14 +9,20 @@ import (
 	"github.com/midwatch-slo/midwatch/alert"
 )
 
-// maxTitle bounds a title, in bytes.
-const maxTitle = 120
+// Bounds of what is made of labels, in bytes.
+const (
+	maxTitle = 120
+	maxKey   = 512 // a database's index takes no more than some thousand
+)
 
 // KeyOf returns what the alerts of one incident have in common by default:
 // service and SLO, whichever cluster they come from. An alert about no SLO has
 // its alertname in the place of it. Parts hold no slash of their own. Clusters
-// that cannot alert, and people whom no page reaches, are an incident each.
-func KeyOf(a alert.Alert) string {
+// that cannot alert, and people whom no page reaches, are an incident each. It
+// has at most 512 bytes: of a longer one the end is a digest.
+func KeyOf(a alert.Alert) string { return boundKey(keyOf(a)) }
+
+func keyOf(a alert.Alert) string {
 	service, slo, name := a.Label(alert.LabelService), a.Label(alert.LabelSLO), a.Label(model.AlertNameLabel)
 	switch {
 	case service == ownService && name == clusterSilent:
@@ -41,7 +47,16 @@ func keyBy(groupBy []string, a alert.Alert) string {
 	for _, name := range groupBy {
 		b.WriteString("/" + escapeName.Replace(name) + "=" + part(a.Label(name)))
 	}
-	return b.String()
+	return boundKey(b.String())
+}
+
+// boundKey returns a key, or its beginning and a digest of all of it.
+func boundKey(key string) string {
+	if len(key) <= maxKey {
+		return key
+	}
+	end := "#" + digest(key)
+	return strings.ToValidUTF8(key[:maxKey-len(end)], "") + end
 }
 
 // group is where an alert belongs that begins to fire.
