@@ -313,8 +313,12 @@ logs: {url: "http://127.0.0.1:1", limit: 1000000}
 notifiers:
   wecom: {agent_id: 1000002, secret: of-the-provider}
   email: {smarthost: nowhere, from: nobody, username: a, password: of-the-mail-server}
+report: {to: [{channel: email}]}
+ingest: {sentry_secret: ""}
 api:
   tokens: [{name: test, token_file: token}]
+  ingest_tokens:
+    -
 `)
 	_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
 	problems, _ := diag.Of(err)
@@ -328,7 +332,9 @@ api:
 		"midwatch.yaml:6:7: logs: ", "limit is 1000000",
 		"midwatch.yaml:8:10: notifiers.wecom: ", "corp_id: missing",
 		"midwatch.yaml:9:10: notifiers.email: ", "smarthost: want host:port", "from: want an address",
-		"midwatch.yaml:11:11: api.tokens: ", "needs 8 bytes or more",
+		"but to no address", "midwatch.yaml:11:9: ingest: ", "sentry_secret is empty",
+		"midwatch.yaml:13:11: api.tokens: ", "needs 8 bytes or more",
+		"midwatch.yaml:15:5: api.ingest_tokens: ", "an entry is empty",
 	} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("no problem says %q", want)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/midwatch-slo/midwatch/correlate/loki"
 	"github.com/midwatch-slo/midwatch/federation"
@@ -115,6 +116,16 @@ func LoadConfig(path string) (Config, error) {
 // problem returns a problem at the place of a field.
 func (c *Config) problem(field, message, hint string) diag.Problem {
 	return c.file.At(yamldoc.Lookup(c.file.Docs[0], field), field, message, hint)
+}
+
+// node returns what the file has at a field of a section, nil for nothing.
+func (c *Config) node(field string) *yaml.Node {
+	section, key, _ := strings.Cut(field, ".")
+	of := yamldoc.Lookup(c.file.Docs[0], section)
+	if n := yamldoc.Lookup(of, key); n != of {
+		return n
+	}
+	return nil
 }
 
 // discreet takes away the text of lines that a secret could be in: problems

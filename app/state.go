@@ -65,14 +65,16 @@ func makeState(path string, log *slog.Logger) (*state, error) {
 	note("template_files", s.loadTemplates())
 	s.connectChannels(log, note)
 	note("api.tokens", s.readTokens())
-	note("api.ingest_tokens", s.readIngest())
+	sentry, err := s.readSentry()
+	note("ingest", err)
+	note("api.ingest_tokens", s.readIngest(sentry))
 	note("incidents", s.readPaging())
 	_, err = newPulse(c.Heartbeat, nil, log)
 	note("heartbeat", err)
 	if s.roster != nil {
 		note("notifiers", s.checkChannels())
-		note("report", s.checkReport())
 	}
+	note("report", s.checkReport())
 	return s, problems.Err()
 }
 
@@ -122,14 +124,25 @@ func (s *state) loadTemplates() error {
 	return err
 }
 
-func (s *state) readIngest() (err error) {
-	var sentry secret.Secret
-	if c := s.config.Ingest; !c.SentrySecret.Empty() || c.SentrySecretFile != "" {
-		if sentry, err = secret.Resolve("ingest.sentry_secret", c.SentrySecret, c.SentrySecretFile); err != nil {
-			return err
+// readSentry reads the secret that Sentry signs by, none when there is none.
+// One that is there and empty is an error: anybody could sign.
+func (s *state) readSentry() (sentry secret.Secret, err error) {
+	c := s.config.Ingest
+	if c.SentrySecret.Empty() && c.SentrySecretFile == "" {
+		if s.config.node("ingest.sentry_secret") != nil {
+			return sentry, errors.New("sentry_secret is empty: give one, or leave it out and signatures are not looked at")
 		}
+		return sentry, nil
 	}
-	s.ingest, err = web.NewIngest(s.config.API.IngestTokens, sentry)
+	return secret.Resolve("ingest.sentry_secret", c.SentrySecret, c.SentrySecretFile)
+}
+
+func (s *state) readIngest(sentry secret.Secret) (err error) {
+	tokens := s.config.API.IngestTokens
+	if n := s.config.node("api.ingest_tokens"); n != nil && len(n.Content) > len(tokens) {
+		return errors.New("an entry is empty: give its token, or leave it out; without any everybody may send alerts")
+	}
+	s.ingest, err = web.NewIngest(tokens, sentry)
 	return err
 }
 
@@ -207,6 +220,8 @@ func (s *state) checkReport() error {
 	for _, to := range s.config.Report.To {
 		if _, ok := s.config.Channels[to.Channel]; !ok {
 			errs = append(errs, fmt.Errorf("it is to go through %q, but notifiers.%s is not configured", to.Channel, to.Channel))
+		} else if to.Address == "" && s.config.Channels[to.Channel].Kind != "webhook" {
+			errs = append(errs, fmt.Errorf("it is to go through %q, but to no address", to.Channel))
 		}
 	}
 	return errors.Join(errs...)

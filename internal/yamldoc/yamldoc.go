@@ -189,6 +189,12 @@ func (f *File) check(n *yaml.Node, t reflect.Type, field string, ps *diag.Proble
 }
 
 func (f *File) checkCustom(n *yaml.Node, t reflect.Type, field string, ps *diag.Problems) {
+	// The library never shows a mapping or a list to what reads texts: it
+	// would be taken for no text at all.
+	if n.Kind != yaml.ScalarNode && !reflect.PointerTo(t).Implements(yamlUnmarshaler) {
+		*ps = append(*ps, f.At(n, field, "want a string, found "+nodeName(n), ""))
+		return
+	}
 	if err := n.Decode(reflect.New(t).Interface()); err != nil {
 		msg := strings.TrimPrefix(err.Error(), "yaml: ")
 		*ps = append(*ps, f.At(n, field, msg, ""))

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
+	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 )
 
@@ -18,6 +19,8 @@ type document struct {
 	Users []struct {
 		Name string `yaml:"name"`
 	} `yaml:"users"`
+	Key   secret.Secret `yaml:"key"`
+	Other secret.Secret `yaml:"other"`
 }
 
 func TestDecodeReportsEverything(t *testing.T) {
@@ -31,6 +34,8 @@ users:
     age: 3
   - just
 name: twice
+key: {file: key.txt}
+other: [key.txt]
 `
 	f, err := yamldoc.Parse("a.yaml", []byte(text))
 	if err != nil {
@@ -48,6 +53,8 @@ name: twice
 		`a.yaml:8:5: users.0.age: unknown key "age" (known here: name)`,
 		`a.yaml:9:5: users.1: want a mapping, found "just"`,
 		`a.yaml:10:1: name: key "name" is given twice (the first is in line 1)`,
+		`a.yaml:11:6: key: want a string, found a mapping`,
+		`a.yaml:12:8: other: want a string, found a list`,
 	}
 	if diff := cmp.Diff(strings.Join(want, "\n"), got.Error()); diff != "" {
 		t.Error(diff)
