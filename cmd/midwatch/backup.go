@@ -100,12 +100,12 @@ func backup(cmd *cobra.Command, where store.Config, out string) error {
 
 func backupTo(cmd *cobra.Command, where store.Config, w io.Writer, scratch string) error {
 	ctx := cmd.Context()
+	p := newProgress(cmd.ErrOrStderr(), "written")
+	defer p.stop()
 	s, done, err := openCopy(ctx, where, scratch)
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
-	p := newProgress(cmd.ErrOrStderr(), "written")
-	defer p.stop()
 	err = errors.Join(s.Backup(ctx, io.MultiWriter(w, p)), s.Close(), done())
 	if err != nil {
 		return err

@@ -48,9 +48,14 @@ watching, not the drill.
 			if what.Schedule != "" && what.User != "" {
 				return usageError{errors.New("either --schedule or --user, not both")}
 			}
-			if _, err := parseLevels([]string{what.Level}); err != nil {
+			level, err := parseLevels([]string{what.Level})
+			if err != nil {
 				return err
 			}
+			if level[0] == alert.Info {
+				return usageError{errors.New("--level Info pages nobody: P1, P2 or P3")}
+			}
+			what.Level = level[0].String()
 			return s.call(cmd, func(ctx context.Context, c *client.Client) error {
 				return runDrill(ctx, cmd.OutOrStdout(), c, what, wait)
 			})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/web/client"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
@@ -160,6 +162,9 @@ func printStory(w io.Writer, s wire.Story) error {
 	for _, line := range standing(i, time.Now()) {
 		fmt.Fprintln(w, plain(line))
 	}
+	for _, st := range s.SLO.Standings {
+		fmt.Fprintln(w, plain(figures(st)))
+	}
 	if s.SLO.Runbook != "" {
 		fmt.Fprintln(w, "runbook: "+plain(s.SLO.Runbook))
 	}
@@ -178,8 +183,32 @@ func printStory(w io.Writer, s wire.Story) error {
 		for _, p := range e.Patterns {
 			fmt.Fprintf(w, "  %6d lines, %d before  %s\n", p.Count, p.Before, plain(strings.TrimSpace(p.Code+" "+p.Template)))
 		}
+		if e.Link != "" {
+			fmt.Fprintf(w, "  %s\n", plain(e.Link))
+		}
 	}
 	return nil
+}
+
+// figures says how an SLO stands in a cluster, as far as it is known.
+func figures(s page.Standing) string {
+	var parts []string
+	for _, p := range []struct {
+		format string
+		value  float64
+	}{
+		{"%.2f%% errors", 100 * s.ErrorRatio},
+		{"burning %.1f× as fast as it may", s.BurnRate},
+		{"%.1f%% of the budget left", 100 * s.BudgetLeft},
+	} {
+		if !math.IsNaN(p.value) {
+			parts = append(parts, fmt.Sprintf(p.format, p.value))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"how the SLO stands is not known"}
+	}
+	return s.Cluster + ": " + strings.Join(parts, ", ")
 }
 
 // standing says who looks after an incident, and why nobody is paged, a line
