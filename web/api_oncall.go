@@ -14,6 +14,7 @@ import (
 const (
 	defaultRota = 14 * 24 * time.Hour
 	maxRota     = 370 * 24 * time.Hour
+	farthest    = 20 * maxRota // from now, either way
 )
 
 // listOnCall answers who is on call now and next, or all shifts between from
@@ -42,8 +43,11 @@ func (h *Handler) spanOf(fromText, toText string) (from, to time.Time, err error
 	if to, err = instantOf("to", toText, from.Add(defaultRota)); err != nil {
 		return from, to, err
 	}
-	if !to.After(from) || to.Sub(from) > maxRota {
+	switch now := h.Now(); {
+	case !to.After(from) || to.Sub(from) > maxRota:
 		return from, to, badData("to must be after from, by at most %d days", maxRota/(24*time.Hour))
+	case now.Sub(from) > farthest || to.Sub(now) > farthest:
+		return from, to, badData("from and to must be within 20 years of now")
 	}
 	return from, to, nil
 }

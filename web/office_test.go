@@ -223,7 +223,7 @@ func TestShiftsOfASpan(t *testing.T) {
 	if len(rotas) != 2 || len(rotas[0].Shifts) != 2 || rotas[0].Shifts[0].User != "lin" || len(rotas[1].Shifts) != 3 {
 		t.Errorf("got %+v", rotas)
 	}
-	for _, query := range []string{"from=tomorrow", "from=1&to=0", "from=2026-11-21T00:00:00Z&to=2020-11-21T00:00:00Z", "from=2026-11-21T00:00:00Z&to=2029-11-21T00:00:00Z"} {
+	for _, query := range []string{"from=tomorrow", "from=1&to=0", "from=2026-11-21T00:00:00Z&to=2020-11-21T00:00:00Z", "from=2026-11-21T00:00:00Z&to=2029-11-21T00:00:00Z", "from=9998-01-01T00:00:00Z", "from=1970-01-02T00:00:00Z"} {
 		wantCode(t, h.ask(t, http.MethodGet, "/api/v1/oncall?"+query, ""), http.StatusBadRequest)
 	}
 }
