@@ -41,8 +41,8 @@ This page is made from the commands' own help texts; a test compares it with the
 **Completion** of commands, incidents, silences, schedules and people: ` + "`source <(midwatch completion bash)`" + `, or ` + "`zsh`, `fish`, `powershell`" + `.
 `
 
-// TestCommandReference keeps docs/commands.md as the help texts are.
-func TestCommandReference(t *testing.T) {
+// TestCommandReferenceGolden keeps docs/commands.md as the help texts are.
+func TestCommandReferenceGolden(t *testing.T) {
 	t.Setenv("MIDWATCH_URL", "")
 	t.Setenv("MIDWATCH_TOKEN_FILE", "")
 	var b strings.Builder
