@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -24,8 +25,8 @@ func oncallCommand() *cobra.Command {
 		Use:   "oncall [PATH…]",
 		Short: "say who is on call, and when",
 		Long: `Says who is on call, from the on-call files alone: those of the configuration,
-unless they are named. Overrides made while Midwatch runs ("oncall override")
-are not in them.
+unless they are named. Calendars behind a URL are fetched. Overrides made while
+Midwatch runs ("oncall override") are not in them.
 
 Without a command it prints who is on call now, until when, and who is next.`,
 		Example: "  midwatch oncall\n  midwatch oncall oncall.yaml --at 2026-12-24T03:00:00+08:00\n  midwatch oncall calendar --schedule payments",
@@ -65,6 +66,7 @@ func (f *rosterFlags) run(do func(cmd *cobra.Command, roster *oncall.Roster, sch
 		if err != nil {
 			return err
 		}
+		roster = withCalendars(cmd, roster)
 		schedules := roster.Schedules()
 		if f.schedule != "" {
 			if !slices.Contains(schedules, f.schedule) {
@@ -74,6 +76,21 @@ func (f *rosterFlags) run(do func(cmd *cobra.Command, roster *oncall.Roster, sch
 		}
 		return do(cmd, roster, schedules, at)
 	}
+}
+
+// withCalendars fetches the calendars that layers name by a URL. Where one is
+// not to be had, it is said who is on call without it.
+func withCalendars(cmd *cobra.Command, roster *oncall.Roster) *oncall.Roster {
+	if len(roster.Feeds()) == 0 {
+		return roster
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), fetchTimeout)
+	defer cancel()
+	fed, err := app.FetchCalendars(ctx, roster)
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\nnobody is on call here by what is not fetched\n", strings.ReplaceAll(err.Error(), "\n", "\nwarning: "))
+	}
+	return fed
 }
 
 func (f *rosterFlags) instant() (time.Time, error) {
@@ -275,7 +292,8 @@ func oncallLint() *cobra.Command {
 		Long: `Finds what is valid and yet will let somebody down in the next eight weeks:
 gaps in which nobody is on call, people who cannot be reached at a level,
 policies whose steps have nobody, schedules and policies that nothing uses,
-holidays that are not known. It exits with 1 when one is an error.`,
+holidays and calendars that are not known, events that name nobody. It exits
+with 1 when one is an error.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: f.run(func(cmd *cobra.Command, roster *oncall.Roster, _ []string, at time.Time) error {
 			found, errors := roster.Lint(at, oncall.Horizon), 0
