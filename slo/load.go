@@ -23,7 +23,7 @@ const maxFileBytes = 4 << 20
 
 // otherKinds are kinds of ours that may lie in the same folder and hold no
 // SLO.
-var otherKinds = []string{"OnCall"}
+var otherKinds = []string{"OnCall", "HolidayCalendar"}
 
 // Load reads SLOs from files and folders. In a folder it reads every *.yaml
 // and *.yml, also of the folders below it, but nothing whose name begins with
