@@ -58,12 +58,13 @@ const (
 	reportTries = 6
 	reportPause = 30 * time.Second // doubled after each try
 	lookAtClock = 30 * time.Second // a reload may have changed the schedule
+	reportGrace = 15 * time.Minute // a report that was due while nothing ran is still sent for so long
 )
 
 // reports sends the report when it is due, once over all replicas, until ctx
 // ends.
 func (a *App) reports(ctx context.Context) {
-	last := time.Now()
+	last := time.Now().Add(-reportGrace)
 	tick := time.NewTicker(lookAtClock)
 	defer tick.Stop()
 	for {
@@ -72,7 +73,10 @@ func (a *App) reports(ctx context.Context) {
 			return
 		case at := <-tick.C:
 			if due, ok := a.reportDue(last, at); ok {
-				a.sendReport(ctx, due)
+				if err := a.sendReport(ctx, due); err != nil {
+					a.o.Logger.ErrorContext(ctx, "weekly report put off", "err", err)
+					continue
+				}
 			}
 			last = at
 		}
@@ -101,28 +105,30 @@ func (r *Report) location() *time.Location {
 	return loc
 }
 
-func (a *App) sendReport(ctx context.Context, due time.Time) {
+// sendReport sends the report that is due, unless another replica does. The
+// error says why nothing was begun.
+func (a *App) sendReport(ctx context.Context, due time.Time) error {
+	pages, err := a.reportPages(ctx, due)
+	if err != nil {
+		return err
+	}
 	mine := false
-	err := a.store.Update(ctx, func(tx *store.Tx) (err error) {
+	err = a.store.Update(ctx, func(tx *store.Tx) (err error) {
 		mine, err = tx.Once("report", due)
 		return err
 	})
 	if err != nil {
-		a.o.Logger.ErrorContext(ctx, "begin weekly report", "err", err)
+		return fmt.Errorf("begin weekly report: %w", err)
 	}
 	if !mine {
-		return // another replica sends it
-	}
-	pages, err := a.reportPages(ctx, due)
-	if err != nil {
-		a.o.Logger.ErrorContext(ctx, "compose weekly report", "err", err)
-		return
+		return nil
 	}
 	for _, p := range pages {
 		if err := a.deliverReport(ctx, p); err != nil {
 			a.o.Logger.ErrorContext(ctx, "send weekly report", "channel", p.To.Channel, "err", err)
 		}
 	}
+	return nil
 }
 
 // deliverReport sends a report, again and again for a while where the channel

@@ -127,7 +127,10 @@ func (a *App) pulses(ctx context.Context) {
 			}
 		}()
 		p, err := newPulse(s.config.Heartbeat, a.engine.Healthy, a.o.Logger.With("component", "heartbeat"))
-		if err != nil || p == nil { // makeState found no error
+		if err != nil { // which makeState did not find: a file is gone since
+			a.o.Logger.ErrorContext(ctx, "no heartbeat is sent", "err", err)
+		}
+		if err != nil || p == nil {
 			<-until.Done()
 			continue
 		}
