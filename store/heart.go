@@ -17,6 +17,9 @@ type heart struct {
 	ctx   context.Context
 	end   chan struct{}
 	done  chan struct{}
+
+	last    time.Time // when this one's beat last was kept
+	patient time.Time // until when nobody is held to be dead: the database was away for all
 }
 
 func startHeart(ctx context.Context, s *Postgres) (*heart, error) {
@@ -54,15 +57,33 @@ func (h *heart) stop() error {
 	})
 }
 
-func (h *heart) beat() error { return h.store.Claim(h.ctx, (*Tx).beat) }
+// beat shows that this replica lives.
+func (h *heart) beat() error {
+	err := h.store.Claim(h.ctx, func(t *Tx) error { return t.beat(h.mayJudge()) })
+	if err == nil {
+		h.last = time.Now()
+	}
+	return err
+}
+
+// mayJudge tells whether others without a beat are dead. When this one had
+// none for a while either, they have as long as it takes to show themselves.
+func (h *heart) mayJudge() bool {
+	if !h.last.IsZero() && time.Since(h.last) > deadAfter/2 {
+		h.patient = time.Now().Add(deadAfter)
+	}
+	return !time.Now().Before(h.patient)
+}
 
 // serverTime is the database's clock in milliseconds: that of replicas differ.
 const serverTime = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
-func (t *Tx) beat() error {
+// beat keeps that this replica lives and, when it may judge that, which others
+// do not.
+func (t *Tx) beat(judge bool) error {
 	err := t.exec(`INSERT INTO replicas (id, started_at, beat_at) VALUES (?, `+serverTime+`, `+serverTime+`)
 		ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at`, t.replica)
-	if err != nil {
+	if err != nil || !judge {
 		return err
 	}
 	err = t.exec(`DELETE FROM replicas WHERE id IN (SELECT id FROM replicas WHERE beat_at < `+serverTime+` - ?`+

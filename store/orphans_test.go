@@ -89,3 +89,34 @@ func claimAll(t *testing.T, s *store.Postgres) (pages []page.Page) {
 	}
 	return pages
 }
+
+// When the database was away, every replica is without a beat: that one has
+// its first beat before another proves nothing.
+func TestADatabaseThatWasAwayFreesNothing(t *testing.T) {
+	d := newDatabases(t)
+	all := replicas(t, d.url(t))
+	enqueue(t, all[2], 10) // whose beat comes last
+	if n := len(claimAll(t, all[2])); n != 10 {
+		t.Fatalf("claimed %d pages, want 10", n)
+	}
+	if err := d.server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	pass(t, 11*time.Second) // longer than a replica may be without a beat
+	d.restart(t)
+	for begun := time.Now(); time.Since(begun) < 6*time.Second; pass(t, 200*time.Millisecond) {
+		if n := len(claimAll(t, all[0])); n > 0 {
+			t.Fatalf("%d pages of a replica that lives are free %s after the database is back", n, time.Since(begun))
+		}
+	}
+	closeAll(t, all)
+}
+
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-t.Context().Done():
+		t.Fatal(t.Context().Err())
+	case <-time.After(d):
+	}
+}
