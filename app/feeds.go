@@ -48,8 +48,9 @@ type feeds struct {
 	logger *slog.Logger
 	now    func() time.Time
 
-	mu   sync.Mutex
-	kept map[string]*keptFeed // by the key of the URL
+	mu      sync.Mutex
+	kept    map[string]*keptFeed // by the key of the URL
+	version int64                // of all of them: another one when one is another
 }
 
 // keptFeed is the last good copy of a calendar.
@@ -77,7 +78,7 @@ func newFeeds(s *store.Store, log *slog.Logger) *feeds {
 // followSafely lets a redirect lead neither away from TLS nor in circles.
 func followSafely(req *http.Request, via []*http.Request) error {
 	switch {
-	case len(via) >= maxRedirects:
+	case len(via) > maxRedirects:
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	case req.URL.Scheme != "https" && via[0].URL.Scheme == "https":
 		return errors.New("it redirects from https to " + req.URL.Scheme)
@@ -125,6 +126,13 @@ func (k *keptFeed) source(zone *time.Location) (*ical.Source, error) {
 	}
 	k.parsed[zone.String()] = s
 	return s, nil
+}
+
+// current returns the version of the calendars.
+func (f *feeds) current() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.version
 }
 
 // refresh fetches the calendars that are due, only those never seen when
@@ -189,8 +197,10 @@ func (f *feeds) renew(ctx context.Context, one oncall.Feed) (changed bool) {
 	}
 	f.mu.Lock()
 	f.kept[key] = &after
+	if changed = !bytes.Equal(before.Content, after.Content); changed {
+		f.version++
+	}
 	f.mu.Unlock()
-	changed = !bytes.Equal(before.Content, after.Content)
 	if err == nil && f.store != nil {
 		if err := f.keep(ctx, key, after, changed); err != nil && ctx.Err() == nil {
 			f.logger.ErrorContext(ctx, "calendar is not kept for a restart", "schedule", one.Schedule, "layer", one.Layer, "err", err)
@@ -282,6 +292,7 @@ func (a *App) prepareFeeds(ctx context.Context, s *state) {
 // layFeeds lays the calendars that are known over the roster of a state, and
 // logs what in them names nobody.
 func (a *App) layFeeds(ctx context.Context, s *state) {
+	s.laid.Store(a.feeds.current()) // before they are read: one that comes meanwhile is laid again
 	fed := s.roster.WithFeeds(a.feeds.sources(s.roster.Feeds()))
 	s.fed.Store(fed)
 	for _, found := range fed.LintCalendars(time.Now(), oncall.Horizon) {
@@ -295,8 +306,9 @@ func (a *App) watchFeeds(ctx context.Context) {
 	defer tick.Stop()
 	defer a.feeds.client.CloseIdleConnections()
 	for {
-		s := a.current.Load()
-		if a.feeds.refresh(ctx, s.roster.Feeds(), false) {
+		a.feeds.refresh(ctx, a.current.Load().roster.Feeds(), false)
+		// A reload may have put another state in force meanwhile.
+		if s := a.current.Load(); s.laid.Load() != a.feeds.current() {
 			a.layFeeds(ctx, s)
 			if err := a.refreshOverrides(ctx); err != nil && ctx.Err() == nil {
 				a.o.Logger.ErrorContext(ctx, "who is on call may not be up to date", "err", err)

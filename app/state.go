@@ -34,6 +34,7 @@ type state struct {
 	byID       map[string]slo.SLO            // "service/name"
 	roster     *oncall.Roster                // as the files say
 	fed        atomic.Pointer[oncall.Roster] // with the calendars that were fetched
+	laid       atomic.Int64                  // which version of the calendars that was
 	duty       atomic.Pointer[oncall.Roster] // and with the overrides made at run time
 	federation *federation.Federation
 	logs       *loki.Source // nil when none is configured

@@ -281,6 +281,44 @@ func TestACalendarInAFile(t *testing.T) {
 	}
 }
 
+func TestDocumentedCalendarIsALayer(t *testing.T) {
+	text, err := os.ReadFile("../docs/oncall.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## Shifts from a calendar")
+	block := func(kind string) string {
+		_, rest, _ := strings.Cut(section, "```"+kind+"\n")
+		block, _, ok := strings.Cut(rest, "```")
+		if !ok {
+			t.Fatalf("docs/oncall.md has no %s", kind)
+		}
+		return block
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"oncall.yaml": block("yaml"), "team.ics": block("ics"), "swaps.url": "https://calendar.example.com/private-key/basic.ics\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Load([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]string{
+		"2026-11-02T08:00:00Z": "ana", "2026-11-02T11:00:00Z": "li.wei", "2026-11-03T08:00:00Z": "ana",
+		"2026-11-09T08:00:00Z": "chen", "2026-11-16T08:00:00Z": "ana",
+		"2027-03-29T06:59:59Z": "ana", "2027-03-29T07:00:00Z": "chen", // a week of 167 hours
+	} {
+		if got := r.At("shop", utc(t, at)).User; got != want {
+			t.Errorf("at %s %q; want %q", at, got, want)
+		}
+	}
+	if feeds := r.Feeds(); len(feeds) != 1 || feeds[0].Refresh != 5*time.Minute || feeds[0].URL.Reveal() != "https://calendar.example.com/private-key/basic.ics" {
+		t.Errorf("feeds %v", feeds)
+	}
+}
+
 // BenchmarkStepByCalendar asks for a step while a calendar of 500 events says
 // who is on call.
 func BenchmarkStepByCalendar(b *testing.B) {
