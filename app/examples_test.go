@@ -72,6 +72,62 @@ func TestCompanyExampleHasEverything(t *testing.T) {
 	}
 }
 
+// TestEveryKeyIsDocumented looks for each key of the configuration in the
+// documents that say what it is.
+func TestEveryKeyIsDocumented(t *testing.T) {
+	documented(t, reflect.TypeFor[Config](), "operating.md", "paging.md", "ingest.md", "federation.md", "evidence.md")
+	for _, name := range kindNames() {
+		k, _ := kindOf(name)
+		documented(t, reflect.TypeOf(k.config()), filepath.Join("channels", strings.TrimSuffix(name, "_robot")+".md"))
+	}
+}
+
+// documented finds keys that none of the documents names.
+func documented(t *testing.T, config reflect.Type, documents ...string) {
+	t.Helper()
+	root, err := servers.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, name := range documents {
+		content, err := os.ReadFile(filepath.Join(root, "docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(content)
+	}
+	for _, key := range keysOf(config) {
+		if !regexp.MustCompile(`\W` + regexp.QuoteMeta(key) + `\W`).MatchString(text.String()) {
+			t.Errorf("%s name no %q", strings.Join(documents, ", "), key)
+		}
+	}
+}
+
+// keysOf returns the keys of a part of the configuration and of those below,
+// but for maps.
+func keysOf(part reflect.Type) (keys []string) {
+	for part.Kind() == reflect.Pointer || part.Kind() == reflect.Slice {
+		part = part.Elem()
+	}
+	if part.Kind() != reflect.Struct {
+		return nil
+	}
+	for field := range part.Fields() {
+		key, how, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if !field.IsExported() || key == "-" || key == "" && how != "inline" {
+			continue
+		}
+		if key != "" {
+			keys = append(keys, key)
+		}
+		if field.Type.Kind() != reflect.Map {
+			keys = append(keys, keysOf(field.Type)...)
+		}
+	}
+	return keys
+}
+
 // copyExample copies an example, gives it secrets, and returns the path of its
 // configuration.
 func copyExample(t *testing.T, name string) string {
