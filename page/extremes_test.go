@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,10 @@ import (
 // the message is small.
 func TestLeadsOfOddIncidents(t *testing.T) {
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	long := func(s string) string { return strings.Repeat(s, 400) }
+	long := func(s string) string { return strings.Repeat(s, 100) }
 	for _, service := range []string{"", "payments", long("支付服务"), long("👩‍👩‍👧‍👦"), long("خدمة"), long("e\u0301\u0301\u0301\u0301\u0301"), "\x00\u202e\u200b", "\xff\xfe", long("<a>")} {
 		for _, title := range []string{"", "Down", long("数据库不可用"), long("🔥"), "\u202eevil\u202c", long("\u0301")} {
-			for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -5, 0, 14.4, 1e18, math.MaxFloat64} {
+			for _, rate := range []float64{math.NaN(), math.Inf(1), -5, 0, 14.4, math.MaxFloat64} {
 				for _, kind := range []Kind{Opened, Resolved, Bundle} {
 					p := Page{
 						Kind: kind, At: now, To: Contact{User: "li.na", Language: "zh"},
@@ -63,13 +64,12 @@ func TestATemplateCannotPadWithoutEnd(t *testing.T) {
 		if err := os.WriteFile(file, []byte(`{{define "page.text"}}`+text+`{{end}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var err error
-		bytes := testing.Benchmark(func(b *testing.B) {
-			b.ReportAllocs()
-			_, err = LoadTemplates([]string{file})
-		}).MemBytes
-		if err == nil || bytes > 64<<20 {
-			t.Errorf("%.40s…: the error is %v after %d MiB", text, err, bytes>>20)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := LoadTemplates([]string{file})
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; err == nil || used > 64<<20 {
+			t.Errorf("%.40s…: the error is %v after %d MiB", text, err, used>>20)
 		}
 	}
 }
