@@ -202,19 +202,19 @@ func (t *Tx) DueTo(channel, address string, at time.Time, limit int) ([]page.Pag
 
 // Recent returns how many messages the address was sent since an instant, or
 // is being sent but for those of the keys, and when the first and the last of
-// those that were sent were. Updates of messages do not count.
+// those that were sent were. Updates of messages, and drills, do not count.
 func (t *Tx) Recent(channel, address string, since time.Time, but []string) (n int, first, last time.Time, err error) {
 	skip := map[string]bool{}
 	for _, key := range but {
 		skip[key] = true
 	}
 	recent, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages WHERE channel = ? AND address = ? AND state = 'sent'
-		AND settled_at > ? AND bundle = '' AND kind <> 'updated'`, channel, address, millis(since))
+		AND settled_at > ? AND bundle = '' AND kind <> 'updated'`+noDrill, channel, address, millis(since))
 	if err != nil {
 		return 0, first, last, err
 	}
 	claimed, err := collect(t, scanRecord, "SELECT "+queuedColumns+` FROM pages WHERE channel = ? AND address = ? AND state = 'queued'
-		AND leased_until > 0 AND kind <> 'updated'`, channel, address)
+		AND leased_until > 0 AND kind <> 'updated'`+noDrill, channel, address)
 	recent = append(recent, claimed...)
 	for _, r := range recent {
 		if skip[r.Key] {
@@ -233,6 +233,8 @@ func (t *Tx) Recent(channel, address string, since time.Time, but []string) (n i
 	}
 	return n, first, last, err
 }
+
+const noDrill = " AND incident_id NOT IN (SELECT incident_id FROM drills)"
 
 // Bundle enqueues a page, claimed until until, that stands for the members.
 func (t *Tx) Bundle(bundle page.Page, at, until time.Time, members []string) error {
