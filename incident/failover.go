@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -75,12 +76,28 @@ func (e *Engine) failOver(tx Tx, p page.Page, at time.Time) (bool, error) {
 		r, known := used[next.Thread()]
 		switch {
 		case !known:
-			return true, e.instead(tx, p, next, tx.Enqueue(at, next), at)
+			return true, e.otherwise(tx, p, next, at)
 		case r.State == page.Queued && r.Attempt == 0 && !r.Held && r.Due.After(at):
 			return true, e.instead(tx, p, next, tx.BringForward(r.Key, at), at)
 		}
 	}
 	return false, nil
+}
+
+// otherwise enqueues a page to another contact in the place of what earlier
+// rounds have waiting for that, unless a later round has.
+func (e *Engine) otherwise(tx Tx, p, next page.Page, at time.Time) error {
+	waiting, err := tx.Waiting(next.Incident.ID, at)
+	if err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		if w.Thread() == next.Thread() && w.Round > next.Round {
+			return nil
+		}
+	}
+	r := round{tx: tx, inc: next.Incident, at: at, waiting: waiting}
+	return e.instead(tx, p, next, r.enqueue(next, 0), at)
 }
 
 // instead tells the story that a contact is paged in the place of another.
@@ -174,10 +191,42 @@ func (c courier) undeliverable(tx Tx, p page.Page, inc alert.Incident, at time.T
 	if inc.Drill || aboutPaging(inc) {
 		return nil
 	}
-	a := undeliverableTo(p.To, at)
-	a.Annotations = model.LabelSet{"summary": model.LabelValue(fmt.Sprintf("%s cannot be paged by any contact", nameOf(p.To)))}
-	return c.takeOwn(tx, a, at)
+	return c.takeOwn(tx, undeliverableTo(p.To, at), at)
 }
+
+// unreached raises the same alert when another round comes in the place of
+// pages that were tried for long, to somebody whom none of the incident's has
+// reached: such pages never get old enough to die.
+func (e *Engine) unreached(tx Tx, inc alert.Incident, waiting []page.Record, at time.Time) error {
+	waiting = slices.DeleteFunc(slices.Clone(waiting), func(w page.Record) bool {
+		return w.Kind == page.Resolved || w.Attempt < unreachedTries || at.Sub(w.At) < patienceWith(w.Page)
+	})
+	if len(waiting) == 0 || inc.Drill || aboutPaging(inc) {
+		return nil
+	}
+	told, err := tx.Told(inc.ID)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, c := range told {
+		known[c.User] = true
+	}
+	for _, w := range waiting {
+		if known[w.To.User] {
+			continue
+		}
+		known[w.To.User] = true
+		if err := e.takeOwn(tx, undeliverableTo(w.To, at), at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unreachedTries is how often a page was tried at least when it is said that
+// its person is not reached.
+const unreachedTries = 3
 
 func aboutPaging(inc alert.Incident) bool {
 	for _, a := range inc.Alerts {
@@ -198,7 +247,8 @@ func undeliverableTo(c page.Contact, at time.Time) alert.Alert {
 		Labels: model.LabelSet{
 			model.AlertNameLabel: pageUndeliverable, alert.LabelService: ownService, alert.LabelSeverity: "P2", "user": model.LabelValue(who),
 		},
-		State: alert.Firing, StartsAt: at, EndsAt: at.Add(undeliverableTime), UpdatedAt: at,
+		Annotations: model.LabelSet{"summary": model.LabelValue(nameOf(c) + " cannot be paged by any contact")},
+		State:       alert.Firing, StartsAt: at, EndsAt: at.Add(undeliverableTime), UpdatedAt: at,
 	}
 }
 

@@ -17,7 +17,9 @@ func (s *timeline) Order(at At, name string, do func(ctx context.Context, e *inc
 }
 
 func (s *timeline) Escalate(at At, id int64) {
-	s.Order(at, "escalate", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) { return e.Escalate(ctx, id, "wang") })
+	s.Order(at, "escalate", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
+		return e.Escalate(ctx, id, "wang")
+	})
 }
 
 func (s *timeline) Reassign(at At, id int64, users ...string) {
@@ -142,7 +144,9 @@ func TestAlertsMergedIntoSomethingMutedPage(t *testing.T) {
 	s.Keep(Between(1, 30), burning("payment-latency", alert.P2, "hangzhou"))
 	s.Keep(Between(2, 30), burning(availability, alert.P2, "hangzhou"))
 	s.Want(Between(2, 2.01), "opened zhang/wecom #2")
-	s.Order(3, "merge", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) { return e.Merge(ctx, 2, 1, "wang") })
+	s.Order(3, "merge", func(ctx context.Context, e *incident.Engine) (alert.Incident, error) {
+		return e.Merge(ctx, 2, 1, "wang")
+	})
 	s.Want(Between(3, 3.01), "opened zhang/wecom #1")
 	s.Muted(4, 1, "")
 	s.Acknowledge(4, 1)

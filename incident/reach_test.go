@@ -192,3 +192,27 @@ func TestAP3ThatRisesWhileItsEndWaitsForTheMorning(t *testing.T) {
 	s.Acknowledge(18*60+13, 1)
 	s.Run(34 * 60)
 }
+
+// While everything fails for a while only, P1s come again and again, each in
+// the place of the one before: none of them dies.
+func TestAPersonWhomNothingReachesForLongIsSaid(t *testing.T) {
+	s := newTimeline(t)
+	s.rota.step = ops(first)
+	s.fail = func(p page.Page, _ int) error {
+		if p.To.Channel != "slack" && time.Since(s.begun) < At(17).duration() {
+			return errors.New("connection refused")
+		}
+		return nil
+	}
+	s.Keep(Between(1, 24), burning(availability, alert.P1, "hangzhou"))
+	s.Want(Between(6, 6.1), "opened /slack #2")
+	s.Inspect(7, 2, func(inc alert.Incident) error {
+		if inc.Title != "zhang cannot be paged by any contact" {
+			t.Errorf("it is %q", inc.Title)
+		}
+		return nil
+	})
+	s.Want(Between(17, 18.1), "opened zhang/wecom #1", "opened zhang/email #1", "resolved /slack #2") // once each
+	s.Acknowledge(19, 1)
+	s.Run(24)
+}

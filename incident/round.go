@@ -178,6 +178,9 @@ func (e *Engine) pageRound(tx Tx, inc alert.Incident, kind page.Kind, notices []
 			return err
 		}
 	}
+	if err := e.unreached(tx, inc, r.waiting, at); err != nil {
+		return err
+	}
 	if r.waits.gather {
 		if err := tx.Gather(inc.ID, at); err != nil {
 			return err
