@@ -55,7 +55,7 @@ schedules:`, 1))
 			}
 		}
 	})
-	for range 50 {
+	for range 20 {
 		w.reload(t)
 	}
 	all.Wait()
