@@ -235,3 +235,15 @@ func FuzzAckLink(f *testing.F) {
 		}
 	})
 }
+
+// A drill stands below what is wrong, whatever its level.
+func TestDrillsComeLast(t *testing.T) {
+	h := newHouse(t, nil)
+	drill, wrong := h.rooms.story.Incident, h.rooms.story.Incident
+	drill.ID, drill.Title, drill.Level, drill.Drill = 7, "An exercise", alert.P1, true
+	wrong.ID, wrong.Title, wrong.Level = 8, "The queue is stuck", alert.P3
+	rows, _ := h.incidentRows([]alert.Incident{drill, wrong}, start)
+	if rows[0].ID != wrong.ID || rows[1].ID != drill.ID {
+		t.Errorf("the rows are %+v", rows)
+	}
+}

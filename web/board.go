@@ -211,13 +211,15 @@ func leastLeft(s SLO) (worst float64, ok bool) {
 }
 
 // incidentRows orders incidents by level, those that nobody looks after
-// first, and then by age.
+// first, and then by age; drills come after what is wrong.
 func (h *Handler) incidentRows(incidents []alert.Incident, now time.Time) (rows []incidentRow, more int) {
 	incidents = slices.Clone(incidents)
 	order := map[alert.Status]int{alert.Open: 0, alert.Acknowledged: 1, alert.Closed: 2}
+	exercise := map[bool]int{true: 1}
 	slices.SortStableFunc(incidents, func(a, b alert.Incident) int {
 		return cmp.Or(
 			cmp.Compare(order[a.Status]/2, order[b.Status]/2), // the resolved ones last
+			cmp.Compare(exercise[a.Drill && a.Status != alert.Closed], exercise[b.Drill && b.Status != alert.Closed]),
 			cmp.Compare(a.Level, b.Level),
 			cmp.Compare(order[a.Status], order[b.Status]))
 	})

@@ -114,7 +114,7 @@ func (h *Handler) mergeable(r *http.Request, of alert.Incident) (rows []incident
 		return nil
 	}
 	for _, i := range open {
-		if i.ID != of.ID && i.Status != alert.Closed && len(rows) < maxMergeable {
+		if i.ID != of.ID && i.Status != alert.Closed && !i.Drill && !of.Drill && len(rows) < maxMergeable {
 			rows = append(rows, h.incidentRow(i, h.Now()))
 		}
 	}
