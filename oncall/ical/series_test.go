@@ -40,7 +40,7 @@ func TestSeriesComeWhenTheLibrarySaysInRealZones(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	names := []string{"America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/Santiago", "Asia/Beirut", "Africa/Casablanca", "Asia/Shanghai"}
-	for range 400 {
+	for range 200 {
 		name := names[r.IntN(len(names))]
 		loc := zone(t, name)
 		start := time.Date(2026, time.Month(1+r.IntN(12)), 1+r.IntN(28), r.IntN(24), 15*r.IntN(4), 0, 0, time.UTC)
@@ -220,7 +220,7 @@ func TestAClockThatACalendarExplains(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := zone(t, name)
-		for at := day(t, "2008-01-01"); at.Year() < 2080; at = at.Add(time.Hour) {
+		for at := day(t, "2020-01-01"); at.Year() < 2045; at = at.Add(time.Hour) {
 			_, w := at.In(want).Zone()
 			if _, g := at.In(got).Zone(); g != w {
 				t.Fatalf("%s at %s: %d s from UTC; want %d", id, at, g, w)
