@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -160,7 +158,8 @@ func (a *App) reportPages(ctx context.Context, due time.Time) ([]page.Page, erro
 	if r == nil {
 		return nil, nil
 	}
-	f, err := a.figures(ctx, s, due.Add(-time.Duration(r.Span)), due)
+	f := report.Figures{From: due.Add(-time.Duration(r.Span)), Until: due}
+	err := books{store: a.store, federation: s.federation, slos: s.slos}.fill(ctx, &f)
 	if err != nil {
 		return nil, err
 	}
@@ -175,64 +174,4 @@ func (a *App) reportPages(ctx context.Context, due time.Time) ([]page.Page, erro
 		})
 	}
 	return pages, nil
-}
-
-// figures gathers what a report tells of a span.
-func (a *App) figures(ctx context.Context, s *state, from, until time.Time) (report.Figures, error) {
-	f := report.Figures{From: from, Until: until}
-	err := a.store.View(ctx, func(tx *store.Tx) (err error) {
-		if f.Incidents, err = tx.OpenedBetween(from, until); err != nil {
-			return err
-		}
-		sent, err := tx.SentBetween(from, until)
-		for _, p := range sent {
-			f.Pages = append(f.Pages, report.Page{User: p.User, FullName: p.FullName, At: p.At, Level: p.Level})
-		}
-		return err
-	})
-	if err != nil {
-		return f, fmt.Errorf("read figures of the report: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	now, warnings := s.standings(ctx, until)
-	spent, more := s.spent(ctx, until, until.Sub(from))
-	f.Missing = slices.Compact(slices.Sorted(slices.Values(append(warnings, more...))))
-	for _, def := range s.slos {
-		one := report.SLO{Service: def.Service, Name: def.Name, Objective: def.Objective.String(), Left: math.NaN(), Spent: math.NaN()}
-		for _, st := range now[def.ID()] {
-			if math.IsNaN(one.Left) || st.BudgetLeft < one.Left {
-				one.Left = st.BudgetLeft
-			}
-		}
-		if v, ok := spent[def.ID()]; ok {
-			one.Spent = v
-		}
-		f.SLOs = append(f.SLOs, one)
-	}
-	return f, nil
-}
-
-// spent returns how much of its budget each SLO spent over a span of days, by
-// "service/slo": the share of its events that failed, over the share that may
-// fail, for that part of the window. Of several clusters the worst counts, as
-// for what is left.
-func (s *state) spent(ctx context.Context, at time.Time, span time.Duration) (map[string]float64, []string) {
-	days := max(1, int(span/(24*time.Hour)))
-	events := func(series string) string {
-		return fmt.Sprintf("sum by (cluster, service, slo) (sum_over_time(last_over_time(%s[15m])[%dd:1d]))", series, days)
-	}
-	of := func(series string) string { return fmt.Sprintf("max by (cluster, service, slo) (%s)", series) }
-	query := fmt.Sprintf("max by (service, slo) (%s / (%s > 0) / %s * %d / %s)",
-		events("slo:sli_errors:rate1d"), events("slo:sli_total:rate1d"), of("slo:error_budget:ratio"), days, of("slo:time_period:days"))
-	vector, notes, err := s.federation.Instant(ctx, query, at)
-	warnings, _ := notes.AsStrings(query, 0, 0)
-	if err != nil {
-		return nil, append(warnings, err.Error())
-	}
-	found := map[string]float64{}
-	for _, sample := range vector {
-		found[sample.Metric.Get(alert.LabelService)+"/"+sample.Metric.Get(alert.LabelSLO)] = sample.F
-	}
-	return found, warnings
 }

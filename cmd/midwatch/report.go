@@ -4,22 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math"
 	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
-	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/app"
-	"github.com/midwatch-slo/midwatch/federation"
 	"github.com/midwatch-slo/midwatch/report"
-	"github.com/midwatch-slo/midwatch/slo"
-	"github.com/midwatch-slo/midwatch/store"
 )
 
 // week is what a report tells of, unless it is told otherwise.
@@ -104,121 +95,16 @@ func (f reportFlags) resolve(configured *app.Report, now time.Time) (reader repo
 	return reader, from, until, err
 }
 
-// figuresOf gathers what a report tells.
-func figuresOf(ctx context.Context, c app.Config, from, until time.Time) (report.Figures, error) {
-	f := report.Figures{From: from, Until: until}
-	slos, err := configuredSLOs(c)
-	if err != nil {
-		return f, err
-	}
+// figuresOf gathers what a report tells, from a copy of the state.
+func figuresOf(ctx context.Context, c app.Config, from, until time.Time) (f report.Figures, err error) {
 	where, err := stateOf(c)
 	if err != nil {
 		return f, err
 	}
-	if err := recorded(ctx, where, &f); err != nil {
-		return f, fmt.Errorf("read what happened: %w", err)
-	}
-	return f, budgets(ctx, c, slos, &f)
-}
-
-// configuredSLOs reads the SLO files of a configuration.
-func configuredSLOs(c app.Config) ([]slo.SLO, error) {
-	var files []string
-	for _, glob := range c.SLOFiles {
-		found, err := filepath.Glob(glob)
-		if err != nil {
-			return nil, fmt.Errorf("slo_files: %s: %w", glob, err)
-		}
-		files = append(files, found...)
-	}
-	return slo.Load(files)
-}
-
-// recorded reads what happened from the store.
-func recorded(ctx context.Context, where store.Config, f *report.Figures) error {
 	s, done, err := openCopy(ctx, where, os.TempDir())
 	if err != nil {
-		return err
+		return f, err
 	}
-	err = s.View(ctx, func(tx *store.Tx) (err error) {
-		if f.Incidents, err = tx.OpenedBetween(f.From, f.Until); err != nil {
-			return err
-		}
-		sent, err := tx.SentBetween(f.From, f.Until)
-		for _, p := range sent {
-			f.Pages = append(f.Pages, report.Page{User: p.User, FullName: p.FullName, At: p.At, Level: p.Level})
-		}
-		return err
-	})
-	return errors.Join(err, s.Close(), done())
-}
-
-// budgets asks the clusters how the SLOs stand at the end of the report, and
-// what they spent in its time. What cannot be learned is named in it.
-func budgets(ctx context.Context, c app.Config, slos []slo.SLO, f *report.Figures) error {
-	clusters, err := federation.New(federation.Config{
-		Clusters: c.Clusters, QueryTimeout: time.Duration(c.Federation.Timeout), MaxSamples: c.Federation.MaxSamples,
-		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
-	})
-	if err != nil {
-		return err
-	}
-	defer clusters.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	ask := func(query string) map[string]float64 {
-		found := map[string]float64{}
-		vector, notes, err := clusters.Instant(ctx, query, f.Until)
-		warnings, _ := notes.AsStrings(query, 0, 0)
-		if err != nil {
-			warnings = append(warnings, withoutQuery(err).Error())
-		}
-		f.Missing = append(f.Missing, warnings...)
-		for _, s := range vector {
-			found[s.Metric.Get(alert.LabelService)+"/"+s.Metric.Get(alert.LabelSLO)] = s.F
-		}
-		return found
-	}
-	left, spent := ask(leftQuery), ask(spentQuery(f.Until.Sub(f.From)))
-	slices.Sort(f.Missing)
-	f.Missing = slices.Compact(f.Missing)
-	for _, def := range slos {
-		f.SLOs = append(f.SLOs, report.SLO{
-			Service: def.Service, Name: def.Name, Objective: def.Objective.String(),
-			Left: known(left, def.ID()), Spent: known(spent, def.ID()),
-		})
-	}
-	return nil
-}
-
-// withoutQuery returns an error without the query, which says nothing to who
-// reads a report.
-func withoutQuery(err error) error {
-	if cause := errors.Unwrap(err); cause != nil {
-		return cause
-	}
-	return err
-}
-
-func known(values map[string]float64, id string) float64 {
-	if v, ok := values[id]; ok {
-		return v
-	}
-	return math.NaN()
-}
-
-// leftQuery asks how much of its budget each SLO has left, where least is.
-const leftQuery = `min by (service, slo) (slo:period_error_budget_remaining:ratio{slo!=""})`
-
-// spentQuery asks how much of its budget each SLO spent over a span, in whole
-// days: the share of its events that failed, over the share that may fail, for
-// that part of the window. Of several clusters the worst counts.
-func spentQuery(span time.Duration) string {
-	days := max(1, int(span/(24*time.Hour)))
-	events := func(series string) string {
-		return fmt.Sprintf("sum by (cluster, service, slo) (sum_over_time(last_over_time(%s[15m])[%dd:1d]))", series, days)
-	}
-	of := func(series string) string { return fmt.Sprintf("max by (cluster, service, slo) (%s)", series) }
-	return fmt.Sprintf("max by (service, slo) (%s / (%s > 0) / %s * %d / %s)",
-		events("slo:sli_errors:rate1d"), events("slo:sli_total:rate1d"), of("slo:error_budget:ratio"), days, of("slo:time_period:days"))
+	f, err = app.ReportFigures(ctx, c, s, from, until)
+	return f, errors.Join(err, s.Close(), done())
 }
