@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 
 	"github.com/prometheus/common/model"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/midwatch-slo/midwatch/incident"
 	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/store"
+	"github.com/midwatch-slo/midwatch/web"
 )
 
 // ledger is the store as the incident engine asks for it.
@@ -112,4 +114,34 @@ func from(c federation.Cluster, labels model.LabelSet) bool {
 		}
 	}
 	return true
+}
+
+// intake takes alerts in from outside. Those that bear the names of Midwatch's
+// own are told apart from them: nobody outside can say that one of ours is
+// over.
+type intake struct{ app *App }
+
+var _ web.Receiver = intake{}
+
+// labelOrigin marks an alert from outside that has a name of ours.
+const labelOrigin = "origin"
+
+// Receive takes alerts in, and returns when they are on disk.
+func (i intake) Receive(ctx context.Context, alerts []alert.Alert) error {
+	for n := range alerts {
+		alerts[n] = outside(alerts[n])
+	}
+	return i.app.engine.Receive(ctx, alerts)
+}
+
+// outside marks an alert from outside that has a name of ours. A watchdog is
+// none: it only shows that its cluster can alert.
+func outside(al alert.Alert) alert.Alert {
+	name := al.Label(model.AlertNameLabel)
+	if al.Label(alert.LabelService) != ownService || !strings.HasPrefix(name, "Midwatch") || name == "MidwatchWatchdog" {
+		return al
+	}
+	al.Labels = al.Labels.Clone()
+	al.Labels[labelOrigin] = "outside"
+	return al
 }

@@ -26,3 +26,14 @@ func TestAnAlertIsOfTheClusterThatItsLabelsNameBest(t *testing.T) {
 		}
 	}
 }
+
+func TestNobodyOutsideSpeaksForMidwatch(t *testing.T) {
+	silent := model.LabelSet{"service": "midwatch", "alertname": "MidwatchClusterSilent", "cluster": "prod"}
+	for name, marked := range map[model.LabelValue]bool{"MidwatchClusterSilent": true, "MidwatchWatchdog": false, "HighLoad": false} {
+		labels := silent.Clone()
+		labels["alertname"] = name
+		if got := outside(alert.Alert{Labels: labels}).Label(labelOrigin); (got != "") != marked {
+			t.Errorf("%s: origin %q", name, got)
+		}
+	}
+}

@@ -138,7 +138,7 @@ func (a *App) newEngine(s *state, registry prometheus.Registerer) (*incident.Eng
 
 func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, error) {
 	return web.New(web.Config{
-		Receiver:  a.engine,
+		Receiver:  intake{a},
 		Incidents: engine{a},
 		Board:     &board{app: a},
 		OnCall:    duty{a},
