@@ -99,12 +99,13 @@ type promAlert struct {
 	ActiveAt time.Time         `json:"activeAt"`
 }
 
+// alerts lists the alerts of a Prometheus, but for the one that always fires.
 func (a *api) alerts(ctx context.Context, server string) ([]promAlert, error) {
 	var out struct {
 		Alerts []promAlert `json:"alerts"`
 	}
 	_, err := a.data(ctx, server+"/api/v1/alerts", &out)
-	return out.Alerts, err
+	return slices.DeleteFunc(out.Alerts, func(p promAlert) bool { return p.Labels["alertname"] == "Watchdog" }), err
 }
 
 func (a *api) incidents(ctx context.Context) (out []alert.Incident, err error) {
