@@ -192,6 +192,12 @@ func (b *backfill) record(ctx context.Context, name string, done map[string]bool
 		if err := b.evaluate(ctx, r, how.back+lookback, step); err != nil {
 			return fmt.Errorf("backfill %s: %w", name, err)
 		}
+		if how.dense {
+			continue // one sample more would count as another span
+		}
+		if err := b.last(ctx, r); err != nil {
+			return fmt.Errorf("backfill %s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -222,6 +228,17 @@ func (b *backfill) evaluate(ctx context.Context, r *rule, back, step time.Durati
 		from = to.Add(step)
 	}
 	return nil
+}
+
+// last records a rule's result at the end: a server's first evaluation may be
+// later than Prometheus looks back for the one before.
+func (b *backfill) last(ctx context.Context, r *rule) error {
+	at := b.End.Add(-time.Second)
+	m, err := b.query(ctx, r.expr, at, at, time.Second)
+	if err != nil {
+		return err
+	}
+	return b.write(ctx, r, m)
 }
 
 func (b *backfill) query(ctx context.Context, expr string, from, to time.Time, step time.Duration) (promql.Matrix, error) {
