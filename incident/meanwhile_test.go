@@ -121,3 +121,46 @@ func TestAnAlertThatIsOverAtFirstSightIsNoIncident(t *testing.T) {
 	s.Incidents(2, 0)
 	s.Run(3)
 }
+
+// unhurried is a provider that takes its time.
+type unhurried struct {
+	*timeline
+	takes time.Duration
+}
+
+func (s unhurried) Send(ctx context.Context, p page.Page) (string, error) {
+	<-time.After(s.takes)
+	return s.timeline.Send(ctx, p)
+}
+
+func TestAStoreThatFailsForAWhileRepeatsNoPageAndLosesNone(t *testing.T) {
+	s := newTimeline(t)
+	s.config.Sender = unhurried{s, 4 * time.Second}
+	s.broken = []Window{
+		{1 + 2*seconds, 1.9},             // the page is on its way, and that it was sent cannot be kept
+		{5.9, 6.4},                       // a round is due
+		{11 + 0.5*seconds, 11.4},         // one waits to be claimed
+		{16 - 1*seconds, 16 + 1*seconds}, // somebody acknowledges
+	}
+	s.config.Evidence = &detective{takes: time.Second}
+	s.Push(1-3*seconds, burning(availability, alert.P1, "hangzhou"))
+	s.Want(Between(1, 1.05), "opened zhang/wecom #1", "opened zhang/email #1")
+	s.Keep(Between(2, 5), burning(availability, alert.P1, "hangzhou"))
+	s.Do(6, "a push that is refused", func(ctx context.Context, _ *incident.Engine) error {
+		if err := s.push(ctx, 6, []alert.Alert{burning("other", alert.P1, "hangzhou")}); err == nil {
+			t.Error("it is taken")
+		}
+		return nil
+	})
+	s.Want(Between(6.4, 6.55), "again zhang/wecom #1", "again zhang/email #1")
+	s.Want(Between(11.4, 11.55), "again zhang/wecom #1", "again zhang/email #1")
+	s.Do(16, "an acknowledgement that is refused", func(ctx context.Context, e *incident.Engine) error {
+		if _, err := e.Acknowledge(ctx, 1, "zhang"); err == nil {
+			t.Error("it is taken")
+		}
+		return nil
+	})
+	s.Acknowledge(16.1, 1)
+	s.Incidents(17, 1)
+	s.Run(17)
+}

@@ -2,6 +2,7 @@ package incident_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +17,8 @@ import (
 // refuses is a provider that knows none of the users.
 func refuses(users ...string) func(page.Page, int) error {
 	return func(p page.Page, _ int) error {
-		for _, u := range users {
-			if p.To.User == u {
-				return &page.SendError{Channel: p.To.Channel, Err: errors.New("no such user")}
-			}
+		if slices.Contains(users, p.To.User) {
+			return &page.SendError{Channel: p.To.Channel, Err: errors.New("no such user")}
 		}
 		return nil
 	}

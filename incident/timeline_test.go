@@ -37,7 +37,8 @@ type timeline struct {
 	rota    rota
 	config  incident.Config // what a test sets of it
 	fail    func(p page.Page, attempt int) error
-	edits   string // the channel whose messages can be changed
+	edits   string   // the channel whose messages can be changed
+	broken  []Window // when the store keeps nothing
 	actions []action
 	wants   []want
 
@@ -207,7 +208,7 @@ func (s *timeline) Run(until At) {
 func (s *timeline) start(t *testing.T, l ledger) {
 	s.ledger = l
 	c := s.config
-	c.Store, c.Responders, c.Logger = l, s.rota, discard()
+	c.Store, c.Responders, c.Logger = breaking{l, s}, s.rota, discard()
 	if c.Sender == nil {
 		c.Sender = s
 	}
@@ -217,6 +218,20 @@ func (s *timeline) start(t *testing.T, l ledger) {
 	if s.engine, err = incident.New(c); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// breaking is a store that fails at times.
+type breaking struct {
+	ledger
+	*timeline
+}
+
+func (b breaking) Update(ctx context.Context, f func(incident.Tx) error) error {
+	at := At(time.Since(b.begun).Minutes())
+	if slices.ContainsFunc(b.broken, func(w Window) bool { return at >= w.from && at < w.to }) {
+		return errors.New("disk full")
+	}
+	return b.ledger.Update(ctx, f)
 }
 
 // pass lets the time come.
