@@ -145,7 +145,7 @@ func (c courier) afterDeath(tx Tx, p page.Page, at time.Time) error {
 		return err
 	}
 	if !inc.NextPageAt.IsZero() {
-		return hurry(tx, inc, p, at)
+		return c.hurry(tx, inc, p, at)
 	}
 	if told, err := tx.Reached(inc.ID, inc.Level); err != nil || told {
 		return err
@@ -156,10 +156,13 @@ func (c courier) afterDeath(tx Tx, p page.Page, at time.Time) error {
 
 // hurry makes the next step of the policy due when the last page of a round
 // that was to reach somebody died. The first step, with which a policy begins
-// again, keeps its time, and so nobody is tried without end.
-func hurry(tx Tx, inc alert.Incident, p page.Page, at time.Time) error {
-	if inc.Round != p.Round || inc.Step == 0 || inc.Muted != "" || !inc.NextPageAt.After(at) || inc.SnoozedUntil.After(at) {
+// again, and its last keep their time, and so nobody is tried without end.
+func (e *Engine) hurry(tx Tx, inc alert.Incident, p page.Page, at time.Time) error {
+	if inc.Drill || inc.Round != p.Round || inc.Step == 0 || inc.Muted != "" || !inc.NextPageAt.After(at) || inc.SnoozedUntil.After(at) {
 		return nil
+	}
+	if e.c.Responders.Step(at, inc).Wait == 0 {
+		return nil // the last step, which may have been this one, keeps its time
 	}
 	if lives, err := tx.RoundLives(inc.ID, inc.Round); err != nil || lives {
 		return err

@@ -36,7 +36,7 @@ func ops(rest func(time.Time, alert.Incident) incident.Step) func(time.Time, ale
 
 func TestWhenNobodyOfAStepIsReachedTheNextIsDueAtOnce(t *testing.T) {
 	s := newTimeline(t)
-	s.rota.step = ops(steps(5*time.Minute, "zhang", "li", "wang"))
+	s.rota.step = ops(steps(5*time.Minute, "zhang", "li", "wang", "zhao"))
 	s.fail = refuses("zhang", "li")
 	s.Keep(Between(1, 4), burning(availability, alert.P1, "hangzhou"))
 	s.Want(Between(1, 1.1), "escalated wang/wecom #1")
