@@ -21,6 +21,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/incident"
 	build "github.com/midwatch-slo/midwatch/internal/version"
 	"github.com/midwatch-slo/midwatch/store"
@@ -127,12 +128,17 @@ func (a *App) newEngine(s *state, registry prometheus.Registerer) (*incident.Eng
 		Sender:         sender{a},
 		Evidence:       evidence{a},
 		Facts:          facts{a},
-		Normalize:      a.normalize,
-		Link:           a.link,
-		AckLink:        a.ackLink,
-		EvidenceWait:   wait,
-		Logger:         a.o.Logger.With("component", "incident"),
-		Registerer:     registry,
+		HasEvidence:    func(alert.Incident) bool { return a.current.Load().logs != nil },
+		HasFacts: func(inc alert.Incident) bool {
+			_, known := a.current.Load().byID[sloID(inc)]
+			return known
+		},
+		Normalize:    a.normalize,
+		Link:         a.link,
+		AckLink:      a.ackLink,
+		EvidenceWait: wait,
+		Logger:       a.o.Logger.With("component", "incident"),
+		Registerer:   registry,
 	})
 }
 

@@ -103,11 +103,15 @@ type Config struct {
 	Store      Store
 	Responders Responders
 	Sender     Sender
-	Evidence   Evidence                      // nil: pages carry none
-	Facts      Facts                         // nil: pages say nothing of the SLO
-	Normalize  func(alert.Alert) alert.Alert // of each alert before all else; nil: as it is
-	Link       func(incident int64) string   // to the incident's page; nil: none
-	AckLink    func(page.Page) string        // by which its reader can acknowledge without a token; nil: none
+	Evidence   Evidence // nil: pages carry none
+	Facts      Facts    // nil: pages say nothing of the SLO
+
+	HasEvidence func(alert.Incident) bool // whether there is anywhere to look for evidence; nil: always. From memory, as HasFacts
+	HasFacts    func(alert.Incident) bool // whether its SLO is known; nil: always
+
+	Normalize func(alert.Alert) alert.Alert // of each alert before all else; nil: as it is
+	Link      func(incident int64) string   // to the incident's page; nil: none
+	AckLink   func(page.Page) string        // by which its reader can acknowledge without a token; nil: none
 
 	ReopenWithin time.Duration // how soon after its alerts resolved it an incident opens again, instead of another; 0 is 10 min, below 0 never
 	Inhibit      []InhibitRule // which alerts keep which from paging; DefaultInhibitions has some
@@ -133,6 +137,13 @@ func (c *Config) defaults() error {
 	}
 	if c.Normalize == nil {
 		c.Normalize = func(a alert.Alert) alert.Alert { return a }
+	}
+	always := func(alert.Incident) bool { return true }
+	if c.HasEvidence == nil {
+		c.HasEvidence = always
+	}
+	if c.HasFacts == nil {
+		c.HasFacts = always
 	}
 	if c.Link == nil {
 		c.Link = func(int64) string { return "" }

@@ -264,8 +264,8 @@ func (p patience) enqueue(tx Tx, due time.Time, of page.Page) error {
 }
 
 func (e *Engine) patience(inc alert.Incident, kind page.Kind, at time.Time) patience {
-	facts := e.c.Facts != nil && inc.SLO != ""
-	evidence := e.c.Evidence != nil && inc.Round == 1 && kind != page.Resolved
+	facts := e.c.Facts != nil && inc.SLO != "" && e.c.HasFacts(inc)
+	evidence := e.c.Evidence != nil && inc.Round == 1 && kind != page.Resolved && e.c.HasEvidence(inc)
 	p := patience{gather: !inc.Drill && (facts || evidence)}
 	wait := e.c.EvidenceWait
 	if wait < 0 && facts {

@@ -194,7 +194,7 @@ func TestRulesFindTheirPast(t *testing.T) {
 	near(t, "budget left of payments", w.value(t, 0, left+`{service="payment-service"}`), 0.62, 0.02)
 	for _, g := range groups {
 		for _, r := range g.Rules {
-			if r.Alert != "" && w.value(t, 0, `count(%s) or vector(0)`, r.Expr) != 0 {
+			if r.Alert != "" && r.Alert != "Watchdog" && w.value(t, 0, `count(%s) or vector(0)`, r.Expr) != 0 {
 				t.Errorf("alert %s %v fires when Prometheus starts", r.Alert, r.Labels)
 			}
 			if r.Record != "" && w.value(t, 30*time.Second, `count(%s) or vector(0)`, r.Record) == 0 {
