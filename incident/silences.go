@@ -300,7 +300,9 @@ func (e *Engine) hushAll(tx Tx, ids []int64, at time.Time) error {
 		if inc.Muted == "" {
 			continue
 		}
-		inc.NextPageAt = until
+		if !inc.SnoozedUntil.After(at) { // else it is looked at when the snooze ends
+			inc.NextPageAt = until
+		}
 		if err := takeBackMuted(tx, &inc, at); err != nil {
 			return err
 		}
