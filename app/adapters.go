@@ -24,9 +24,8 @@ func (l ledger) Update(ctx context.Context, f func(incident.Tx) error) error {
 	return l.store.Update(ctx, func(tx *store.Tx) error { return f(tx) })
 }
 
-// Claim runs f beside updates.
-func (l ledger) Claim(ctx context.Context, f func(incident.Tx) error) error {
-	return l.store.Claim(ctx, func(tx *store.Tx) error { return f(tx) })
+func (l ledger) UpdateLater(ctx context.Context, f func(incident.Tx) error) error {
+	return l.store.UpdateLater(ctx, func(tx *store.Tx) error { return f(tx) })
 }
 
 func (l ledger) View(ctx context.Context, f func(incident.Tx) error) error {

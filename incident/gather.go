@@ -66,7 +66,7 @@ func (e *Engine) gatherDue(ctx context.Context, c courier, at time.Time) error {
 	}
 	var found []alert.Incident
 	var looked map[int64][]page.Evidence
-	err := e.c.Store.Update(ctx, func(tx Tx) (err error) {
+	err := e.c.Store.UpdateLater(ctx, func(tx Tx) (err error) {
 		if found, err = tx.ClaimGathers(at, at.Add(max(e.c.EvidenceWait, factsWait)+gatherLease), room); err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ type Store interface {
 	// disk, or has had no effect at all. Others' updates may share the
 	// transaction. f must be quick and call nobody.
 	Update(ctx context.Context, f func(Tx) error) error
+	// UpdateLater is Update for what can wait a moment: Update goes first.
+	UpdateLater(ctx context.Context, f func(Tx) error) error
 	// View runs f on one consistent state.
 	View(ctx context.Context, f func(Tx) error) error
 }

@@ -33,6 +33,10 @@ func (l ledger) Update(ctx context.Context, f func(incident.Tx) error) error {
 	return l.Store.Update(ctx, func(tx *store.Tx) error { return f(tx) })
 }
 
+func (l ledger) UpdateLater(ctx context.Context, f func(incident.Tx) error) error {
+	return l.Store.UpdateLater(ctx, func(tx *store.Tx) error { return f(tx) })
+}
+
 func (l ledger) View(ctx context.Context, f func(incident.Tx) error) error {
 	return l.Store.View(ctx, func(tx *store.Tx) error { return f(tx) })
 }

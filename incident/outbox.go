@@ -179,7 +179,7 @@ func dueChannels(due map[string]time.Time, at time.Time) (channels []string) {
 // returns when the next pages are due.
 func (c courier) claimFrom(ctx context.Context, free map[string]int, at time.Time) (due map[string]time.Time, err error) {
 	var taken claim
-	err = c.c.Store.Update(ctx, func(tx Tx) (err error) {
+	err = c.c.Store.UpdateLater(ctx, func(tx Tx) (err error) {
 		taken = claim{Engine: c.Engine, tx: tx, at: at, until: at.Add(c.c.SendTimeout + leaseMargin), incidents: map[int64]alert.Incident{}}
 		for _, channel := range slices.Sorted(maps.Keys(free)) {
 			if err := taken.take(channel, free[channel]); err != nil {

@@ -20,6 +20,7 @@ const (
 // How long pages wait for what makes them complete.
 const (
 	settleTime = 200 * time.Millisecond // for more alerts to join, after each that does
+	stormWait  = time.Second            // that they may take beyond EvidenceWait, below P1
 	factsWait  = 100 * time.Millisecond // for the SLO's standing, when they wait for no evidence
 )
 
@@ -279,8 +280,14 @@ func (e *Engine) patience(inc alert.Incident, kind page.Kind, at time.Time) pati
 		return p
 	}
 	p.settles, p.latest = at.Add(settle), at.Add(wait)
-	if p.due = p.settles; p.gather {
+	switch {
+	case p.gather:
 		p.due = p.latest
+	case inc.Level != alert.P1: // in a storm, one page that has it all beats two
+		p.latest = p.latest.Add(stormWait)
+		fallthrough
+	default:
+		p.due = p.settles
 	}
 	return p
 }

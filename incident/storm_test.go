@@ -227,9 +227,10 @@ func TestTheFirstPageHasTheAlertsThatJoinAtOnce(t *testing.T) {
 func TestTheFirstPageWaitsNoLongerThanForEvidence(t *testing.T) {
 	s := newTimeline(t)
 	for i := range 50 { // one each 100 ms, for 5 s
-		s.Push(1+At(i)*0.1*seconds, burning(availability, alert.P2, fmt.Sprint("cluster-", i)))
+		s.Push(1+At(i)*0.1*seconds, burning(availability, alert.P1, fmt.Sprint("cluster-", i)), burning("latency", alert.P2, fmt.Sprint("cluster-", i)))
 	}
-	s.Want(Between(1+2.9*seconds, 1+3.05*seconds), "opened zhang/wecom #1")
+	s.Want(Between(1+2.9*seconds, 1+3.05*seconds), "opened zhang/wecom #1", "opened zhang/email #1")
+	s.Want(Between(1+3.9*seconds, 1+4.05*seconds), "opened zhang/wecom #2") // below P1 a second longer
 	s.Run(2)
 }
 

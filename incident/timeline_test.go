@@ -227,11 +227,22 @@ type breaking struct {
 }
 
 func (b breaking) Update(ctx context.Context, f func(incident.Tx) error) error {
-	at := At(time.Since(b.begun).Minutes())
-	if slices.ContainsFunc(b.broken, func(w Window) bool { return at >= w.from && at < w.to }) {
+	if b.fails() {
 		return errors.New("disk full")
 	}
 	return b.ledger.Update(ctx, f)
+}
+
+func (b breaking) UpdateLater(ctx context.Context, f func(incident.Tx) error) error {
+	if b.fails() {
+		return errors.New("disk full")
+	}
+	return b.ledger.UpdateLater(ctx, f)
+}
+
+func (b breaking) fails() bool {
+	at := At(time.Since(b.begun).Minutes())
+	return slices.ContainsFunc(b.broken, func(w Window) bool { return at >= w.from && at < w.to })
 }
 
 // pass lets the time come.

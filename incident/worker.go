@@ -196,5 +196,5 @@ func (c courier) keep(p page.Page, settle func(Tx) error) {
 func (c courier) update(ctx context.Context, f func(Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return c.c.Store.Update(ctx, f)
+	return c.c.Store.UpdateLater(ctx, f)
 }

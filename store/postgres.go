@@ -193,6 +193,12 @@ func (s *Postgres) aloneTx(ctx context.Context, c session) *Tx {
 // knows.
 func (s *Postgres) Update(ctx context.Context, f func(*Tx) error) error { return s.writer.do(ctx, f) }
 
+// UpdateLater is Update for what can wait a moment: of the updates that wait
+// here, those that cannot go first.
+func (s *Postgres) UpdateLater(ctx context.Context, f func(*Tx) error) error {
+	return s.writer.doLater(ctx, f)
+}
+
 // Claim runs f in a transaction beside updates and other claims. What it
 // changes it must have locked by a query with Tx.forUpdateSkipLocked.
 func (s *Postgres) Claim(ctx context.Context, f func(*Tx) error) error { return s.claimer.do(ctx, f) }

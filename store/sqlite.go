@@ -144,6 +144,12 @@ func (s *SQLite) Update(ctx context.Context, f func(*Tx) error) error {
 	return s.writer.do(ctx, f)
 }
 
+// UpdateLater is Update for what can wait a moment: of the updates that wait
+// here, those that cannot go first.
+func (s *SQLite) UpdateLater(ctx context.Context, f func(*Tx) error) error {
+	return s.writer.doLater(ctx, f)
+}
+
 // Claim is Update: in one process nothing is claimed beside an update.
 func (s *SQLite) Claim(ctx context.Context, f func(*Tx) error) error { return s.Update(ctx, f) }
 

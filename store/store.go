@@ -16,6 +16,7 @@ type Config struct {
 // backend is a database.
 type backend interface {
 	Update(ctx context.Context, f func(*Tx) error) error
+	UpdateLater(ctx context.Context, f func(*Tx) error) error
 	Claim(ctx context.Context, f func(*Tx) error) error
 	View(ctx context.Context, f func(*Tx) error) error
 	Close() error
@@ -58,6 +59,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // On an error, f's own or another, f has had no effect; only when the
 // connection to PostgreSQL breaks during the commit does nobody know.
 func (s *Store) Update(ctx context.Context, f func(*Tx) error) error { return s.backend.Update(ctx, f) }
+
+// UpdateLater is Update for what can wait a moment: of the updates that wait
+// here, those that cannot go first.
+func (s *Store) UpdateLater(ctx context.Context, f func(*Tx) error) error {
+	return s.backend.UpdateLater(ctx, f)
+}
 
 // Claim runs f in a transaction beside updates and other claims, for queries
 // that lock what they take. With SQLite it is an update.

@@ -7,8 +7,11 @@ import (
 	"sync"
 )
 
-// maxBatch bounds the updates that share one commit.
-const maxBatch = 256
+// Bounds of the updates that share one commit.
+const (
+	maxBatch = 256
+	maxLater = 16 // of those that let others go first
+)
 
 // writer runs updates one after another, in transactions that it syncs once
 // for all updates that were waiting.
@@ -17,9 +20,10 @@ type writer struct {
 	tx      func(context.Context, session) *Tx
 	ctx     context.Context // of the statements: a caller that leaves must not break the others' transaction
 	queue   chan *update
+	later   chan *update  // what lets those in queue go first
 	done    chan struct{} // closed when the last update is answered
 
-	mu      sync.RWMutex // held while sending to queue
+	mu      sync.RWMutex // held while sending to a queue
 	stopped bool
 }
 
@@ -31,27 +35,33 @@ type update struct {
 }
 
 func startWriter(ctx context.Context, s session, tx func(context.Context, session) *Tx) *writer {
-	w := &writer{session: s, tx: tx, ctx: context.WithoutCancel(ctx), queue: make(chan *update, maxBatch), done: make(chan struct{})}
+	w := &writer{session: s, tx: tx, ctx: context.WithoutCancel(ctx), queue: make(chan *update, maxBatch), later: make(chan *update, maxBatch), done: make(chan struct{})}
 	go w.run()
 	return w
 }
 
-func (w *writer) do(ctx context.Context, f func(*Tx) error) error {
+func (w *writer) do(ctx context.Context, f func(*Tx) error) error { return w.wait(ctx, w.queue, f) }
+
+func (w *writer) doLater(ctx context.Context, f func(*Tx) error) error {
+	return w.wait(ctx, w.later, f)
+}
+
+func (w *writer) wait(ctx context.Context, in chan<- *update, f func(*Tx) error) error {
 	u := &update{ctx: ctx, f: f, answer: make(chan error, 1)}
-	if err := w.enqueue(u); err != nil {
+	if err := w.enqueue(in, u); err != nil {
 		return err
 	}
 	return <-u.answer
 }
 
-func (w *writer) enqueue(u *update) error {
+func (w *writer) enqueue(in chan<- *update, u *update) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.stopped {
 		return ErrClosed
 	}
 	select {
-	case w.queue <- u:
+	case in <- u:
 		return nil
 	case <-u.ctx.Done():
 		return fmt.Errorf("write to store: %w", u.ctx.Err())
@@ -64,6 +74,7 @@ func (w *writer) stop() {
 	if !w.stopped {
 		w.stopped = true
 		close(w.queue)
+		close(w.later)
 	}
 	w.mu.Unlock()
 	<-w.done
@@ -71,7 +82,7 @@ func (w *writer) stop() {
 
 func (w *writer) run() {
 	defer close(w.done)
-	for first := range w.queue {
+	for first := w.next(); first != nil; first = w.next() {
 		batch := w.gather(first)
 		err := w.commit(batch)
 		for _, u := range batch {
@@ -83,12 +94,42 @@ func (w *writer) run() {
 	}
 }
 
-// gather returns first and what else is waiting.
+// next waits for an update and returns it, one that is not for later if there
+// is any. After stop it returns those that are left, and then nil.
+func (w *writer) next() *update {
+	select {
+	case u, ok := <-w.queue:
+		if ok {
+			return u
+		}
+		return <-w.later
+	default:
+	}
+	select {
+	case u, ok := <-w.queue:
+		if ok {
+			return u
+		}
+		return <-w.later
+	case u, ok := <-w.later:
+		if ok {
+			return u
+		}
+		return <-w.queue
+	}
+}
+
+// gather returns first and what else is waiting, of what is for later a few.
 func (w *writer) gather(first *update) []*update {
-	batch := []*update{first}
-	for len(batch) < maxBatch {
+	batch := drain([]*update{first}, w.queue, maxBatch)
+	return drain(batch, w.later, len(batch)+maxLater)
+}
+
+// drain adds to the batch what waits in a queue, until there are so many.
+func drain(batch []*update, queue <-chan *update, limit int) []*update {
+	for len(batch) < limit {
 		select {
-		case u, ok := <-w.queue:
+		case u, ok := <-queue:
 			if !ok {
 				return batch
 			}

@@ -141,8 +141,8 @@ func TestBackfillRecordsWhatRulesLookBackOn(t *testing.T) {
 		expr     string
 		min, max float64
 	}{
-		{`count_over_time(sparse{slo="p"}[6h])`, 90, 90},       // each 4 minutes
-		{`count_over_time(charted[1d])`, 360, 360},             // longer than any rule looks
+		{`count_over_time(sparse{slo="p"}[6h])`, 91, 91},       // each 4 minutes, and the end
+		{`count_over_time(charted[1d])`, 361, 361},             // longer than any rule looks
 		{`count_over_time(dense[1d])`, 1440, 1440},             // each minute, for the chart
 		{`count_over_time(burst[1d])`, 40*6 - 1, 40*6 + 1},     // each 10 seconds, for 35 minutes and a look-back
 		{`count_over_time(burst[35m]) / (35 * 6)`, 0.99, 1.01}, // without a hole
