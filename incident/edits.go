@@ -10,7 +10,7 @@ import (
 
 // How long a message is left as it is after alerts changed.
 const (
-	coalesce    = 500 * time.Millisecond // after the last change: there may be more
+	coalesce    = 300 * time.Millisecond // after the last change: there may be more
 	coalesceMax = 5 * time.Second        // after the first one
 )
 

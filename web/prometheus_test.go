@@ -35,7 +35,7 @@ func TestPrometheusSends(t *testing.T) {
 		t.Fatal(err)
 	}
 	prom, err := servers.StartPrometheus(t.Context(), servers.PrometheusSpec{
-		Name: "sender", Dir: dir, Config: fmt.Sprintf(prometheusYML, "ingest-0123456789", strings.TrimPrefix(srv.URL, "http://")),
+		Name: "sender", Dir: dir, Flags: []string{"--rules.alert.resend-delay=1s"}, Config: fmt.Sprintf(prometheusYML, "ingest-0123456789", strings.TrimPrefix(srv.URL, "http://")),
 	})
 	if err != nil {
 		t.Fatal(err)
