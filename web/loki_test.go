@@ -33,6 +33,7 @@ ruler:
   alertmanager_client: {type: Bearer, credentials: %[6]s}
   evaluation_interval: 1s
   poll_interval: 1s
+  resend_delay: 1s
   external_labels: {cluster: hangzhou}
   rule_path: %[4]s/scratch
   storage: {type: local, local: {directory: %[4]s/rules}}
