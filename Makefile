@@ -64,7 +64,7 @@ bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the 
 	@tools/bench-alertload
 
 .PHONY: chaos
-chaos: tools build ## 500 kills at random moments on each store, and what they lose (a quarter of an hour)
+chaos: tools build ## 500 kills at random moments on each store, and what they lose (some minutes)
 	@go test -c -o .cache/incident.test ./incident
 	@cd incident && for seed in 1 2 3 4 5 6 7 8 9 10; do \
 		echo "seed $$seed: 50 kills of one process on SQLite, 50 of three on PostgreSQL"; \
