@@ -200,7 +200,7 @@ func (in *intake) refresh(touched []*caseFile) error {
 		return nil
 	}
 	if in.engine.c.EvidenceWait > 0 {
-		if err := in.tx.Settle(settle, in.at.Add(settleTime)); err != nil {
+		if err := in.tx.Settle(in.engine.unsettled.due(settle, in.at), in.at.Add(settleTime+settleEvery)); err != nil {
 			return err
 		}
 	}

@@ -183,10 +183,11 @@ func setDefault[T comparable](v *T, to T) {
 // Engine receives alerts and pages people. Its methods are safe for
 // concurrent use.
 type Engine struct {
-	c       Config
-	metrics *metrics
-	slots   slots
-	readers chan struct{} // holds one for each List and Get under way
+	c         Config
+	metrics   *metrics
+	slots     slots
+	unsettled unsettled
+	readers   chan struct{} // holds one for each List and Get under way
 
 	quiet quieting
 	vigil *vigil

@@ -19,9 +19,10 @@ const (
 
 // How long pages wait for what makes them complete.
 const (
-	settleTime = 200 * time.Millisecond // for more alerts to join, after each that does
-	stormWait  = time.Second            // that they may take beyond EvidenceWait, below P1
-	factsWait  = 100 * time.Millisecond // for the SLO's standing, when they wait for no evidence
+	settleTime  = 200 * time.Millisecond // for more alerts to join, after each that does
+	settleEvery = 100 * time.Millisecond // how often that is written down for one incident
+	stormWait   = time.Second            // that they may take beyond EvidenceWait, below P1
+	factsWait   = 100 * time.Millisecond // for the SLO's standing, when they wait for no evidence
 )
 
 // advance begins the round of pages of inc that is due at at, or puts it off
