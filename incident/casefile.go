@@ -200,7 +200,11 @@ func (in *intake) refresh(touched []*caseFile) error {
 		return nil
 	}
 	if in.engine.c.EvidenceWait > 0 {
-		if err := in.tx.Settle(in.engine.unsettled.due(settle, in.at), in.at.Add(settleTime+settleEvery)); err != nil {
+		quiet, stormy := in.engine.unsettled.due(settle, in.at)
+		if err := in.tx.Settle(quiet, in.at.Add(settleTime)); err != nil {
+			return err
+		}
+		if err := in.tx.Settle(stormy, in.at.Add(settleTime+settleEvery)); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ const (
 // How long pages wait for what makes them complete.
 const (
 	settleTime  = 200 * time.Millisecond // for more alerts to join, after each that does
-	settleEvery = 100 * time.Millisecond // how often that is written down for one incident
+	settleEvery = 100 * time.Millisecond // how often that is written down for one incident in a storm
 	stormWait   = time.Second            // that they may take beyond EvidenceWait, below P1
 	factsWait   = 100 * time.Millisecond // for the SLO's standing, when they wait for no evidence
 )

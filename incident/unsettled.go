@@ -5,31 +5,44 @@ import (
 	"time"
 )
 
-// maxUnsettled bounds what unsettled remembers.
-const maxUnsettled = 10_000
+const (
+	calm         = 10     // joins of an incident that are each written down
+	maxUnsettled = 10_000 // incidents that are remembered
+)
 
-// unsettled remembers when it was last written down that alerts join an
-// incident: in a storm one does every few milliseconds. What it forgets is
+// unsettled remembers how often, and when last, it was written down that
+// alerts join an incident: in a storm one does every few milliseconds, and
+// its first page then waits for settleEvery longer instead. What it forgets is
 // written once more.
 type unsettled struct {
 	mu      sync.Mutex
-	written map[int64]time.Time // by incident
+	written map[int64]joining
 }
 
-// due returns those of the incidents for which it is to be written at at.
-func (u *unsettled) due(incidents []int64, at time.Time) []int64 {
+type joining struct {
+	times int
+	last  time.Time
+}
+
+// due returns those of the incidents for which it is to be written at at: the
+// calm ones, and the others.
+func (u *unsettled) due(incidents []int64, at time.Time) (quiet, stormy []int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.written == nil || len(u.written) > maxUnsettled {
-		u.written = map[int64]time.Time{}
+		u.written = map[int64]joining{}
 	}
-	var due []int64
 	for _, id := range incidents {
-		if last, ok := u.written[id]; ok && !at.Before(last) && at.Sub(last) < settleEvery {
+		j := u.written[id]
+		switch {
+		case j.times < calm:
+			quiet = append(quiet, id)
+		case !at.Before(j.last) && at.Sub(j.last) < settleEvery:
 			continue
+		default:
+			stormy = append(stormy, id)
 		}
-		u.written[id] = at
-		due = append(due, id)
+		u.written[id] = joining{j.times + 1, at}
 	}
-	return due
+	return quiet, stormy
 }
