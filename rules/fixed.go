@@ -19,7 +19,7 @@ func (c *compiler) fixed(slos []slo.SLO) {
 	f.Groups = append(f.Groups, c.fast(), c.slow())
 	var periods []int
 	for _, s := range slos {
-		periods = append(periods, s.Window.Days())
+		periods = append(periods, int(s.Window.Duration()/day))
 	}
 	slices.Sort(periods)
 	periods = slices.Compact(periods)
@@ -128,7 +128,7 @@ func (c *compiler) alertsBeyond(d time.Duration) []rulefmt.Rule {
 
 func (c *compiler) alerts(want func(slo.Tier) bool) []rulefmt.Rule {
 	var rules []rulefmt.Rule
-	for _, t := range slo.Tiers() {
+	for _, t := range slo.WorkbookTiers() {
 		if !want(t) {
 			continue
 		}

@@ -27,10 +27,10 @@ func (c *compiler) parameters(s slo.SLO) rulefmt.Rule {
 	parts := []parser.Expr{
 		constant(new(big.Rat).Sub(big.NewRat(1, 1), budget), "parameter", parameterObjective),
 		constant(budget, "parameter", parameterBudget),
-		constant(big.NewRat(int64(s.Window.Days()), 1), "parameter", parameterPeriod),
+		constant(big.NewRat(int64(int(s.Window.Duration()/day)), 1), "parameter", parameterPeriod),
 	}
-	for _, t := range slo.Tiers() {
-		parts = append(parts, constant(t.Threshold(s), "parameter", parameterThreshold, "severity", t.SeverityOf(s), "tier", t.Name))
+	for _, t := range slo.WorkbookTiers() {
+		parts = append(parts, constant(first(t.Thresholds(s)), "parameter", parameterThreshold, "severity", t.SeverityOf(s), "tier", t.Name))
 	}
 	return c.record(parameterSeries, chain(parser.LOR, parts...), map[string]string{"slo": s.Name, "service": s.Service})
 }
@@ -69,3 +69,5 @@ func threshold(tier, severity string) parser.Expr {
 	return maxBy(identity(), series(parameterSeries,
 		eq("parameter", parameterThreshold), eq("severity", severity), ne("slo", ""), eq("tier", tier)))
 }
+
+func first(a, _ *big.Rat) *big.Rat { return a }

@@ -1,7 +1,6 @@
 package slo
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -9,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
@@ -16,64 +16,6 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 )
-
-// file is the native format as it is written.
-type file struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string `yaml:"kind"`
-	Metadata   struct {
-		Name   string            `yaml:"name"`
-		Labels map[string]string `yaml:"labels"`
-	} `yaml:"metadata"`
-	Spec struct {
-		Service     string   `yaml:"service"`
-		Description string   `yaml:"description"`
-		Critical    bool     `yaml:"critical"`
-		Objective   number   `yaml:"objective"`
-		Window      window   `yaml:"window"`
-		GroupBy     []string `yaml:"group_by"`
-		Runbook     string   `yaml:"runbook"`
-		Logs        string   `yaml:"logs"`
-		SLI         struct {
-			Events struct {
-				Errors string `yaml:"errors"`
-				Good   string `yaml:"good"`
-				Total  string `yaml:"total"`
-			} `yaml:"events"`
-		} `yaml:"sli"`
-	} `yaml:"spec"`
-}
-
-// number keeps the text of a number.
-type number string
-
-// UnmarshalYAML takes a scalar as it is written.
-func (s *number) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode {
-		return errors.New("want a number")
-	}
-	*s = number(n.Value)
-	return nil
-}
-
-// window is a duration, or a calendar, which is not compiled yet.
-type window struct {
-	text     string
-	calendar bool
-}
-
-// UnmarshalYAML takes a duration as it is written, and any mapping.
-func (w *window) UnmarshalYAML(n *yaml.Node) error {
-	switch n.Kind {
-	case yaml.ScalarNode:
-		w.text = n.Value
-	case yaml.MappingNode:
-		w.calendar = true
-	default:
-		return errors.New("want a duration such as 30d")
-	}
-	return nil
-}
 
 // Limits of what people write, in bytes and items.
 const (
@@ -95,7 +37,7 @@ var reserved = []string{"alertname", "parameter", "service", "severity", "slo", 
 type checker struct {
 	f        *yamldoc.File
 	doc      *yaml.Node
-	in       file
+	in       Document
 	out      SLO
 	problems diag.Problems
 }
@@ -104,6 +46,8 @@ type checker struct {
 func decode(f *yamldoc.File, n *yaml.Node) (SLO, diag.Problems) {
 	c := checker{f: f, doc: n}
 	c.problems = f.Decode(n, &c.in)
+	c.out.Scope = ScopeCluster
+	c.out.Alerts = Policy{Preset: PresetWorkbook, Tiers: WorkbookTiers(), MinFailures: DefaultMinFailures, Confidence: DefaultConfidence()}
 	c.metadata()
 	c.spec()
 	c.events()
@@ -214,8 +158,8 @@ func (c *checker) objective() {
 // events than there are.
 func (c *checker) thresholds() {
 	one := big.NewRat(1, 1)
-	for _, t := range Tiers() {
-		threshold := t.Threshold(c.out)
+	for _, t := range c.out.Alerts.Tiers {
+		threshold, _ := t.Thresholds(c.out)
 		if threshold.Cmp(one) < 0 {
 			continue
 		}
@@ -238,17 +182,27 @@ func lowest(t Tier) *big.Rat {
 func (c *checker) window() {
 	const field = "spec.window"
 	in := c.in.Spec.Window
-	if in.calendar {
-		c.add(field, "calendar windows are not compiled yet", "use a rolling window such as 30d")
+	if in.Calendar != "" {
+		zone, err := time.LoadLocation(in.Timezone)
+		if err != nil {
+			c.add(field+".timezone", clip(err.Error()), "a name of the IANA time zone database, such as Asia/Shanghai")
+			return
+		}
+		w, err := CalendarWindow(Calendar(in.Calendar), zone)
+		if err != nil {
+			c.add(field+".calendar", clip(err.Error()), "")
+			return
+		}
+		c.out.Window = w
 		return
 	}
-	text := in.text
+	text := in.Rolling
 	if text == "" {
 		text = defaultWindow
 	}
 	w, err := ParseWindow(text)
 	if err != nil {
-		c.add(field, clip(err.Error()), fmt.Sprintf("a rolling window of %d to %d whole days, such as 30d", minWindowDays, maxWindowDays))
+		c.add(field, clip(err.Error()), "a rolling window of whole minutes, such as 30d, 4w or 36h, or {calendar: month, timezone: Asia/Shanghai}")
 		return
 	}
 	c.out.Window = w

@@ -18,14 +18,17 @@ import (
 // events checks spec.sli: exactly one of errors and good, and total.
 func (c *checker) events() {
 	const field = "spec.sli.events"
-	in := c.in.Spec.SLI.Events
+	var in EventsText
+	if c.in.Spec.SLI.Events != nil {
+		in = *c.in.Spec.SLI.Events
+	}
 	if yamldoc.Lookup(c.doc, field) == yamldoc.Lookup(c.doc, "spec.sli") {
 		if !c.hasProblemBelow("spec.sli") {
 			c.missing(field, "errors (or good) and total: selectors of counters")
 		}
 		return
 	}
-	c.out.SLI.Events = Events{Errors: strings.TrimSpace(in.Errors), Good: strings.TrimSpace(in.Good), Total: strings.TrimSpace(in.Total)}
+	c.out.SLI.Events = &Events{Errors: strings.TrimSpace(in.Errors), Good: strings.TrimSpace(in.Good), Total: strings.TrimSpace(in.Total)}
 	switch e := c.out.SLI.Events; {
 	case e.Errors != "" && e.Good != "":
 		c.add(field+".good", "errors and good are both given", "keep one: the other follows from total")

@@ -8,8 +8,6 @@ import (
 	"math/big"
 	"regexp"
 	"time"
-
-	"github.com/prometheus/common/model"
 )
 
 // APIVersion and Kind mark the files of the native format.
@@ -23,27 +21,49 @@ type SLO struct {
 	Name        string // unique with Service
 	Service     string
 	Description string
-	Labels      map[string]string // metadata.labels: for people and routing, not on series
+	Owner, Team string            // who answers for it; labels of its alerts where they are set
+	Links       []Link            // for the page and the dashboards
+	Labels      map[string]string // metadata.labels: on its alerts, not on event series
+	Annotations map[string]string // metadata.annotations: on its alerts
 	Critical    bool              // a core path: its fast tier is P1, else P2
 	Objective   Decimal           // percent, above 0 and below 100
 	Window      Window            // of the error budget
 	GroupBy     []string          // labels with an error budget for each of their values, sorted
+	Scope       Scope             // ScopeCluster when it is not given
 	Runbook     string            // URL, may be ""
 	Logs        string            // LogQL stream selector, may be ""
 	SLI         SLI
+	Slices      *Slices // nil: the budget counts events
+	Exclusions  []Exclusion
+	Alerts      Policy
 	File        string // as the caller named it
 	Line        int    // of metadata.name, from 1
 }
 
-// SLI says what is counted.
-type SLI struct {
-	Events Events
+// Link is a page that helps who is paged.
+type Link struct {
+	Title string `yaml:"title"`
+	URL   string `yaml:"url"`
 }
 
-// Events are PromQL vector selectors of counters. Exactly one of Errors and
-// Good is set.
-type Events struct {
-	Errors, Good, Total string
+// Scope says over what an SLO has its budget.
+type Scope string
+
+// The scopes: each cluster for itself, all clusters together, or both.
+const (
+	ScopeCluster Scope = "cluster"
+	ScopeFleet   Scope = "fleet"
+	ScopeBoth    Scope = "both"
+)
+
+// Slices count time instead of events: a slice of time is good or bad as a
+// whole (OpenSLO's budgeting method Timeslices), or counts with its ratio
+// (RatioTimeslices).
+type Slices struct {
+	Length time.Duration // of a slice: whole minutes, 1m to 1h
+	// Target is the share of good events, in percent, from which on a slice is
+	// good. Zero: each slice counts with its own error ratio.
+	Target Decimal
 }
 
 // ID returns "service/name", unique over all SLOs of a Load.
@@ -98,43 +118,10 @@ func (d Decimal) Float64() float64 {
 	return f
 }
 
-// Window is the rolling time that an error budget is for, in whole days. The
-// zero Window has no days.
-type Window struct {
-	days int
-}
-
-// The shortest and the longest window that can be compiled, in days.
-const (
-	minWindowDays = 1
-	maxWindowDays = 90
-)
-
-const day = 24 * time.Hour
-
-// ParseWindow reads a duration in Prometheus' notation, such as 30d or 4w: 1
-// to 90 whole days.
-func ParseWindow(text string) (Window, error) {
-	d, err := model.ParseDuration(text)
+func mustDecimal(text string) Decimal {
+	d, err := ParseDecimal(text)
 	if err != nil {
-		return Window{}, fmt.Errorf("%q is not a duration", text)
+		panic(err) // a constant of this package
 	}
-	switch days := time.Duration(d) / day; {
-	case time.Duration(d)%day != 0:
-		return Window{}, fmt.Errorf("%s is not a whole number of days", text)
-	case days < minWindowDays || days > maxWindowDays:
-		return Window{}, fmt.Errorf("%s is not between %dd and %dd", text, minWindowDays, maxWindowDays)
-	default:
-		return Window{days: int(days)}, nil
-	}
+	return d
 }
-
-// String returns the window in days, such as "30d", also where it was written
-// in weeks.
-func (w Window) String() string { return fmt.Sprintf("%dd", w.days) }
-
-// Days returns how many days the window has.
-func (w Window) Days() int { return w.days }
-
-// Duration returns the length of the window.
-func (w Window) Duration() time.Duration { return time.Duration(w.days) * day }

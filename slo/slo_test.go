@@ -56,7 +56,7 @@ func TestLoadKeepsEveryField(t *testing.T) {
 		Critical:    true,
 		Runbook:     "https://runbooks.example.com/payments",
 		Logs:        `{namespace="prod", app="payment-service"}`,
-		SLI: slo.SLI{Events: slo.Events{
+		SLI: slo.SLI{Events: &slo.Events{
 			Errors: `http_requests_total{app="payment-service",status=~"5.."}`,
 			Total:  `http_requests_total{app="payment-service"}`,
 		}},
@@ -170,8 +170,9 @@ func TestThresholds(t *testing.T) {
 	}
 	// By hand: the budget is 0.0005.
 	want := []string{"0.0072", "0.0030", "0.0015", "0.0005"}
-	for i, tier := range slo.Tiers() {
-		if got := tier.Threshold(s).FloatString(4); got != want[i] {
+	for i, tier := range slo.WorkbookTiers() {
+		if long, short := tier.Thresholds(s); long.FloatString(4) != want[i] || short.Cmp(long) != 0 {
+			got := long.FloatString(4)
 			t.Errorf("%s: want %s, got %s", tier.Name, want[i], got)
 		}
 	}
@@ -215,7 +216,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("an error without problems: %v", err)
 		}
 		for _, s := range slos {
-			if s.ID() == "/" || s.ErrorBudget().Sign() <= 0 || s.Window.Days() < 1 || s.SLI.Events.Total == "" {
+			if s.ID() == "/" || s.ErrorBudget().Sign() <= 0 || s.Window.Duration() <= 0 || s.SLI.Events.Total == "" {
 				t.Fatalf("not valid: %+v", s)
 			}
 		}
