@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -12,6 +14,7 @@ import (
 	"github.com/midwatch-slo/midwatch/incident"
 	"github.com/midwatch-slo/midwatch/ingest"
 	"github.com/midwatch-slo/midwatch/silence"
+	"github.com/midwatch-slo/midwatch/slo"
 )
 
 // Incidents says how alerts become incidents, and how loud those may be.
@@ -67,11 +70,32 @@ func (c *Config) validatePaging(at func(field, message, hint string)) {
 	}
 }
 
+// tiersOf returns the tiers that SLOs alert by, fastest first.
+func tiersOf(slos []slo.SLO) (names []string) {
+	lengths := map[string]time.Duration{}
+	for _, s := range slos {
+		for _, t := range s.Alerts.Tiers {
+			lengths[t.Name] = t.Long
+		}
+	}
+	byLength := func(a, b string) int { return cmp.Or(cmp.Compare(lengths[a], lengths[b]), strings.Compare(a, b)) }
+	return slices.SortedFunc(maps.Keys(lengths), byLength)
+}
+
+// groupsOf returns the labels that SLOs have a budget each for.
+func groupsOf(slos []slo.SLO) (groups []string) {
+	for _, s := range slos {
+		groups = append(groups, s.GroupBy...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
 // inhibitions returns the rules of the configuration, which is valid.
-func (c *Config) inhibitions() ([]incident.InhibitRule, error) {
+func (c *Config) inhibitions(slos []slo.SLO) ([]incident.InhibitRule, error) {
 	var rules []incident.InhibitRule
 	if c.Incidents.DefaultInhibitions == nil || *c.Incidents.DefaultInhibitions {
-		rules = incident.DefaultInhibitions()
+		rules = incident.DefaultInhibitions(tiersOf(slos), groupsOf(slos))
 	}
 	for i, r := range c.Incidents.Inhibit {
 		source, err := silence.ParseMatchers(r.Source)

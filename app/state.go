@@ -152,7 +152,7 @@ func (s *state) readPaging() (err error) {
 	if s.severities, err = s.config.severities(); err != nil {
 		return err
 	}
-	if s.inhibit, err = s.config.inhibitions(); err != nil {
+	if s.inhibit, err = s.config.inhibitions(s.slos); err != nil {
 		return err
 	}
 	s.watched, err = s.config.watched()

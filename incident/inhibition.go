@@ -41,21 +41,25 @@ const (
 // over the whole fleet mutes the same in single clusters, a fast tier mutes
 // the slower ones, and a cluster that cannot alert mutes the rest of what it
 // said. None of them mutes what is more urgent.
-func DefaultInhibitions() []InhibitRule {
+//
+// tiers are the values of the label tier, fastest first; groups the labels
+// that SLOs have a budget each for: another group's budget mutes nothing.
+func DefaultInhibitions(tiers, groups []string) []InhibitRule {
 	slo := labels.Matchers{not(alert.LabelService, ""), not(alert.LabelSLO, "")}
+	budget := append([]string{alert.LabelService, alert.LabelSLO}, groups...)
 	rules := []InhibitRule{{
 		Name:     "it burns in the whole fleet",
 		Source:   append(slices.Clone(slo), is(alert.LabelCluster, "")),
 		Target:   append(slices.Clone(slo), not(alert.LabelCluster, "")),
-		Equal:    []string{alert.LabelService, alert.LabelSLO},
+		Equal:    budget,
 		NotAbove: true,
 	}}
-	for _, tiers := range [][]string{{"1h5m", "6h30m", "1d2h", "3d6h"}, {"6h30m", "1d2h", "3d6h"}, {"1d2h", "3d6h"}} {
+	for i := range max(0, len(tiers)-1) {
 		rules = append(rules, InhibitRule{
-			Name:     "it burns faster, as tier " + tiers[0] + " says",
-			Source:   append(slices.Clone(slo), is(alert.LabelTier, tiers[0])),
-			Target:   append(slices.Clone(slo), among(alert.LabelTier, tiers[1:])),
-			Equal:    []string{alert.LabelService, alert.LabelSLO, alert.LabelCluster},
+			Name:     "it burns faster, as tier " + tiers[i] + " says",
+			Source:   append(slices.Clone(slo), is(alert.LabelTier, tiers[i])),
+			Target:   append(slices.Clone(slo), among(alert.LabelTier, tiers[i+1:])),
+			Equal:    append(slices.Clone(budget), alert.LabelCluster),
 			NotAbove: true,
 		})
 	}

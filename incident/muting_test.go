@@ -240,7 +240,7 @@ func alone(model.LabelSet) incident.Route {
 func TestTheFleetInhibitsItsClustersAndAFastTierTheSlow(t *testing.T) {
 	s := newTimeline(t)
 	s.rota.route = alone
-	s.config.Inhibit = incident.DefaultInhibitions()
+	s.config.Inhibit = incident.DefaultInhibitions([]string{"1h5m", "6h30m", "1d2h", "3d6h"}, nil)
 	fleet := with(burning(availability, alert.P2, ""), "tier", "1h5m")
 	delete(fleet.Labels, "cluster")
 	cluster := with(burning(availability, alert.P2, "hangzhou"), "tier", "6h30m")
@@ -259,6 +259,22 @@ func TestTheFleetInhibitsItsClustersAndAFastTierTheSlow(t *testing.T) {
 	s.Want(Between(10, 10.01), "resolved zhang/wecom #1", "opened zhang/wecom #2")
 	s.Muted(10.5, 4, "inhibited: it burns faster, as tier 1h5m says")
 	s.Run(11)
+}
+
+// Each value of a label that an SLO groups by has a budget of its own.
+func TestTheFleetInhibitsItsClustersOfTheSameGroup(t *testing.T) {
+	s := newTimeline(t)
+	s.rota.route = alone
+	s.config.Inhibit = incident.DefaultInhibitions([]string{"5m1m", "1h5m"}, []string{"path"})
+	fleet := with(with(burning(availability, alert.P2, ""), "tier", "5m1m"), "path", "/pay")
+	delete(fleet.Labels, "cluster")
+	s.Push(1, fleet)
+	s.Want(Between(1, 1.01), "opened zhang/wecom #1")
+	s.Push(2, with(burning(availability, alert.P2, "hangzhou"), "path", "/pay"))
+	s.Muted(2, 2, "inhibited: it burns in the whole fleet")
+	s.Push(3, with(burning(availability, alert.P2, "beijing"), "path", "/list"))
+	s.Want(Between(3, 3.01), "opened zhang/wecom #3")
+	s.Run(4)
 }
 
 func TestASourceThatIsResolvedByHandInhibitsNobody(t *testing.T) {

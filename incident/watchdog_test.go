@@ -65,7 +65,7 @@ func TestAClusterThatWasNeverHeardHasTimeFromTheStart(t *testing.T) {
 func TestASilentClusterInhibitsItsSymptoms(t *testing.T) {
 	s := newTimeline(t)
 	s.config.Watch = []incident.Watch{{Cluster: "hangzhou"}}
-	s.config.Inhibit = incident.DefaultInhibitions()
+	s.config.Inhibit = incident.DefaultInhibitions([]string{"1h5m", "6h30m", "1d2h", "3d6h"}, nil)
 	s.Push(1, burning("payment-latency", alert.P2, "hangzhou"))
 	s.Want(Between(1, 1.01), "opened zhang/wecom #1")
 	s.Want(Between(5, 5.01), "opened zhang/wecom #2")
