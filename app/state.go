@@ -23,6 +23,7 @@ import (
 	"github.com/midwatch-slo/midwatch/oncall"
 	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/slo/source"
 	"github.com/midwatch-slo/midwatch/web"
 )
 
@@ -97,7 +98,7 @@ func (s *state) loadSLOs() error {
 	if err != nil {
 		return err
 	}
-	if s.slos, err = slo.Load(files); err != nil {
+	if s.slos, err = source.Load(files); err != nil {
 		return err
 	}
 	for _, def := range s.slos {

@@ -14,6 +14,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/servers"
 	"github.com/midwatch-slo/midwatch/rules"
 	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/slo/source"
 )
 
 // Each folder of testdata/rules holds an SLO file and, below out, the rules
@@ -32,7 +33,7 @@ func TestGolden(t *testing.T) {
 	for _, file := range folders {
 		name := filepath.Base(filepath.Dir(file))
 		t.Run(name, func(t *testing.T) {
-			slos, err := slo.Load([]string{file})
+			slos, err := source.Load([]string{file})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -67,7 +67,7 @@ func (s Set) Groups() []rulefmt.RuleGroup {
 // Compile returns the rules for SLOs: for each its event series and its
 // parameters, and a number of rules that is the same however many SLOs there
 // are, but for one group for each distinct window. It refuses options out of
-// range and SLOs that slo.Load would not return.
+// range and SLOs that source.Load would not return.
 func Compile(slos []slo.SLO, o Options) (Set, error) {
 	if err := o.defaults(); err != nil {
 		return Set{}, fmt.Errorf("compile: %w", err)

@@ -12,12 +12,13 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/golden"
 	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/slo/source"
 )
 
 const folder = "../testdata/slo"
 
 func TestLoad(t *testing.T) {
-	slos, err := slo.Load([]string{folder + "/valid", folder + "/valid/payment.yaml"})
+	slos, err := source.Load([]string{folder + "/valid", folder + "/valid/payment.yaml"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestLoad(t *testing.T) {
 }
 
 func TestLoadKeepsEveryField(t *testing.T) {
-	slos, err := slo.Load([]string{folder + "/valid/payment.yaml"})
+	slos, err := source.Load([]string{folder + "/valid/payment.yaml"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestGoldenProblems(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = slo.Parse(filepath.Base(file), content)
+			_, err = source.Parse(filepath.Base(file), content)
 			problems, ok := diag.Of(err)
 			if !ok {
 				t.Fatalf("want problems, got %v", err)
@@ -96,7 +97,7 @@ func TestGoldenProblems(t *testing.T) {
 // One mistake gives one problem, at its line.
 func TestOneMistakeOneProblem(t *testing.T) {
 	for name, line := range map[string]int{"unknown-key": 6, "objective-100": 6, "missing-total": 9, "promql": 9, "duplicate": 12} {
-		slos, err := slo.Load([]string{folder + "/broken/" + name + ".yaml"})
+		slos, err := source.Load([]string{folder + "/broken/" + name + ".yaml"})
 		problems, _ := diag.Of(err)
 		if len(problems) != 1 || problems[0].Line != line {
 			t.Errorf("%s: want one problem in line %d, got %v", name, line, err)
@@ -114,7 +115,7 @@ func TestLoadFindsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{dir, filepath.Join(dir, "absent.yaml")} {
-		_, err := slo.Load([]string{path})
+		_, err := source.Load([]string{path})
 		problems, _ := diag.Of(err)
 		if len(problems) != 1 || problems[0].File != path {
 			t.Errorf("%s: %v", path, err)
@@ -139,7 +140,7 @@ func TestLoadFollowsLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if slos, err := slo.Load([]string{dir}); err != nil || len(slos) != 1 {
+	if slos, err := source.Load([]string{dir}); err != nil || len(slos) != 1 {
 		t.Errorf("%d SLOs: %v", len(slos), err)
 	}
 }
@@ -156,7 +157,7 @@ func TestDuplicateOverFilesNamesBothPlaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = slo.Load([]string{dir})
+	_, err = source.Load([]string{dir})
 	if err == nil || !strings.Contains(err.Error(), b+":4:") || !strings.Contains(err.Error(), a+", line 4") {
 		t.Errorf("got %v", err)
 	}

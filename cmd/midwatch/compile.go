@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/midwatch-slo/midwatch/rules"
-	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/slo/source"
 )
 
 func compileCommand() *cobra.Command {
@@ -35,7 +35,7 @@ Exit code 0: written; 1: an SLO is not valid or the folder cannot be written;
 			if format != "prometheus" {
 				return usageError{fmt.Errorf("--format %q is not to be had: this version writes prometheus", format)}
 			}
-			slos, err := slo.Load(paths)
+			slos, err := source.Load(paths)
 			if err != nil {
 				return err
 			}

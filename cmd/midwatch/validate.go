@@ -15,7 +15,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/oncall"
-	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/slo/source"
 )
 
 // fetchTimeout bounds how long calendars are waited for.
@@ -72,7 +72,7 @@ func (v *validation) check(ctx context.Context, paths []string) {
 		v.roster(ctx, found.oncall, found.people)
 	}
 	if len(found.slos) > 0 || len(found.oncall)+len(found.configs) == 0 {
-		slos, err := slo.Load(append(found.slos, found.empty...))
+		slos, err := source.Load(append(found.slos, found.empty...))
 		v.valid("", err)
 		v.slos += len(slos)
 	}
@@ -104,7 +104,7 @@ func (v *validation) config(ctx context.Context, name string) (slos, oncalls []s
 	before := len(v.problems)
 	slos = v.globs(name, "slo_files", c.SLOFiles)
 	if len(slos) > 0 {
-		found, err := slo.Load(slos)
+		found, err := source.Load(slos)
 		if v.valid(name, err) {
 			v.slos += len(found)
 		}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/midwatch-slo/midwatch/demo/traffic"
 	"github.com/midwatch-slo/midwatch/rules"
-	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/slo/source"
 )
 
 var end = time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)
@@ -158,7 +158,7 @@ func TestBackfillRecordsWhatRulesLookBackOn(t *testing.T) {
 // was counted while they were written, and when Prometheus starts, every SLO
 // has its windows and that budget, and nothing fires.
 func TestRulesFindTheirPast(t *testing.T) {
-	slos, err := slo.Load([]string{"../../examples/shop/slo/payment.yaml"})
+	slos, err := source.Load([]string{"../../examples/shop/slo/payment.yaml"})
 	if err != nil {
 		t.Fatal(err)
 	}
