@@ -117,13 +117,22 @@ func (f facts) SLO(ctx context.Context, inc alert.Incident) page.SLO {
 	if len(warnings) > 0 {
 		f.app.o.Logger.WarnContext(ctx, "a page lacks figures", "incident", inc.ID, "warnings", warnings)
 	}
-	told := page.SLO{Description: def.Description, Objective: def.Objective.String(), Window: def.Window.String(), Period: def.Window.Duration(), Runbook: def.Runbook}
+	told := page.SLO{Description: def.Description, Objective: def.Objective.String(), Window: def.Window.String(), Period: def.Window.Duration(), Runbook: def.Runbook, Answers: answers(def)}
+	for _, l := range def.Links {
+		told.Links = append(told.Links, page.SLOLink{Title: l.Title, URL: l.URL})
+	}
 	for _, st := range all[def.ID()] {
 		if slices.Contains(inc.Clusters(), st.Cluster) {
 			told.Standings = append(told.Standings, st)
 		}
 	}
 	return told
+}
+
+// answers names who answers for an SLO: its owner, its team, or both.
+func answers(s slo.SLO) string {
+	names := slices.DeleteFunc([]string{s.Owner, s.Team}, func(name string) bool { return name == "" })
+	return strings.Join(slices.Compact(names), ", ")
 }
 
 // board is how all SLOs stand, as the first page of the UI shows it. However

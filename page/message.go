@@ -269,6 +269,7 @@ func (c composer) facts(w words) (facts []Fact) {
 	}
 	add(w.slo, c.objective(w))
 	add(w.promise, c.SLO.Description)
+	add(w.answers, c.SLO.Answers)
 	add(w.clusters, strings.Join(c.Incident.Clusters(), ", "))
 	add(w.alerts, c.alerts(w))
 	if !c.Incident.Since.IsZero() {
@@ -451,6 +452,9 @@ func (c composer) do(w words) string {
 
 func (c composer) links(w words) []Link {
 	links := []Link{{w.incident, c.Link}, {w.runbook, c.SLO.Runbook}}
+	for _, l := range c.SLO.Links {
+		links = append(links, Link{clean(l.Title, maxField), l.URL})
+	}
 	for _, e := range c.Evidence {
 		links = append(links, Link{w.source(clean(e.Source, maxField)), e.Link})
 	}

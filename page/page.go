@@ -73,7 +73,15 @@ type SLO struct {
 	Window      string        `json:"window,omitempty"`    // such as 30d
 	Period      time.Duration `json:"period,omitzero"`     // the window's length; 0 when unknown
 	Runbook     string        `json:"runbook,omitempty"`
+	Links       []SLOLink     `json:"links,omitempty"`   // its author's, such as a dashboard
+	Answers     string        `json:"answers,omitempty"` // who answers for the service: its owner, its team, or both
 	Standings   []Standing    `json:"standings,omitempty"`
+}
+
+// SLOLink is a page that the author of an SLO names.
+type SLOLink struct {
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 // Standing is how an SLO stands in one cluster. A number that is unknown is

@@ -80,7 +80,11 @@ func textCases() map[string]func(*Page) {
 			p.Evidence = []Evidence{{Source: "logs", Problem: "loki: no answer within 3 s"}}
 		},
 		"some-evidence": func(p *Page) { p.Evidence[0].Problem = "only the newest 5000 lines were read" },
-		"quiet-logs":    func(p *Page) { p.Evidence[0].Patterns = nil },
+		"owner-and-links": func(p *Page) {
+			p.SLO.Answers = "li.na@example.com, payments"
+			p.SLO.Links = []SLOLink{{Title: "Dashboard", URL: "https://grafana.example.com/d/payments"}, {Title: "bad", URL: "javascript:alert(1)"}}
+		},
+		"quiet-logs": func(p *Page) { p.Evidence[0].Patterns = nil },
 		"no-slo": func(p *Page) {
 			*p = Page{
 				Key: "k", Kind: Opened, At: p.At, To: Contact{User: "ana", Timezone: "Nowhere/Land"},

@@ -16,7 +16,7 @@ type words struct {
 	again, raised, escalated, called, reopened, reopenedTimes       string
 	acknowledged, stale, snoozed, muted, exercise                   string
 	resolvedBy, resolvedAlone, merged                               string
-	forWhom, onCall, service, what, slo, promise                    string
+	forWhom, onCall, service, what, slo, promise, answers           string
 	clusters, since, sinceAgo, objective, standing                  string
 	alerts, alertsFiring, budget, goneIn, ofCluster                 string
 	compared, unavailable, incomplete, nothing                      string

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/midwatch-slo/midwatch/page"
 )
 
 // unknown is shown for a number that nobody knows.
@@ -128,6 +130,16 @@ func link(s string) string {
 		return ""
 	}
 	return u.String()
+}
+
+// links returns those that lead to web pages.
+func links(all []page.SLOLink) (safe []page.SLOLink) {
+	for _, l := range all {
+		if l.URL = link(l.URL); l.URL != "" {
+			safe = append(safe, l)
+		}
+	}
+	return safe
 }
 
 // stamp is an instant as a page shows it.

@@ -29,6 +29,8 @@ type incidentView struct {
 	Objective   string
 	Window      string
 	Runbook     string
+	Links       []page.SLOLink
+	Answers     string
 	Standings   []standingRow
 	Evidence    []evidenceRow
 	Events      []eventRow
@@ -137,6 +139,7 @@ func (h *Handler) incidentView(s Story) incidentView {
 		Opened: h.stamp(i.OpenedAt, now), Acked: h.stamp(i.AckedAt, now), AckedBy: i.AckedBy,
 		Resolved: h.stamp(i.ResolvedAt, now), ResolvedBy: i.ResolvedBy,
 		Description: s.SLO.Description, Objective: s.SLO.Objective, Window: s.SLO.Window, Runbook: link(s.SLO.Runbook),
+		Links: links(s.SLO.Links), Answers: s.SLO.Answers,
 		Standings: standingRows(s.SLO, i.Clusters()),
 	}
 	for _, e := range s.Evidence {

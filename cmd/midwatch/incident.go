@@ -168,6 +168,9 @@ func printStory(w io.Writer, s wire.Story) error {
 	if s.SLO.Runbook != "" {
 		fmt.Fprintln(w, "runbook: "+plain(s.SLO.Runbook))
 	}
+	for _, l := range s.SLO.Links {
+		fmt.Fprintln(w, plain(l.Title+": "+l.URL))
+	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range s.Events {
