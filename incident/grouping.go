@@ -80,12 +80,16 @@ var (
 
 func part(s string) string { return escapeSlash.Replace(s) }
 
+// budgetBurn is the name of the alerts that a budget burns. Others about an
+// SLO, such as that it has no data, say themselves what they are.
+const budgetBurn = "SLOErrorBudgetBurn"
+
 // titleOf returns the symptom in a few words.
 func titleOf(a alert.Alert) string {
 	slo, name := a.Label(alert.LabelSLO), a.Label(model.AlertNameLabel)
 	summary, _, _ := strings.Cut(strings.TrimSpace(string(a.Annotations["summary"])), "\n")
 	switch {
-	case a.Label(alert.LabelService) != "" && slo != "":
+	case a.Label(alert.LabelService) != "" && slo != "" && (name == budgetBurn || summary == ""):
 		return cut(slo+" burns its error budget", maxTitle)
 	case summary != "":
 		return cut(summary, maxTitle)
