@@ -61,6 +61,7 @@ bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the 
 	go test -run '^$$' -bench . -benchmem ./incident
 	go test -run '^$$' -bench PageLatency -benchtime 500x ./app
 	@tools/bench-rulecost
+	@tools/bench-timetofire
 	@tools/bench-alertload
 
 .PHONY: chaos
