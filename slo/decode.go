@@ -11,10 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"go.yaml.in/yaml/v3"
-
-	"github.com/midwatch-slo/midwatch/internal/diag"
-	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 )
 
 // Limits of what people write, in bytes and items.
@@ -32,49 +28,6 @@ const defaultWindow = "30d"
 
 // reserved are labels that rules set or match on.
 var reserved = []string{"alertname", "parameter", "service", "severity", "slo", "tier"}
-
-// checker turns one document into an SLO and notes what is wrong with it.
-type checker struct {
-	f        *yamldoc.File
-	doc      *yaml.Node
-	in       Document
-	out      SLO
-	problems diag.Problems
-}
-
-// decode reads one document that is an SLO of ours.
-func decode(f *yamldoc.File, n *yaml.Node) (SLO, diag.Problems) {
-	c := checker{f: f, doc: n}
-	c.problems = f.Decode(n, &c.in)
-	c.out.Scope = ScopeCluster
-	c.out.Alerts = Policy{Preset: PresetWorkbook, Tiers: WorkbookTiers(), MinFailures: DefaultMinFailures, Confidence: DefaultConfidence()}
-	c.metadata()
-	c.spec()
-	c.events()
-	return c.out, c.problems
-}
-
-// add notes a problem of a field, unless the field's own value has one.
-func (c *checker) add(field, message, hint string) {
-	for _, p := range c.problems {
-		if p.Field == field {
-			return
-		}
-	}
-	c.problems = append(c.problems, c.f.At(yamldoc.Lookup(c.doc, field), field, message, hint))
-}
-
-// missing notes that a required field is not there, unless one that is there
-// looks like it misspelt.
-func (c *checker) missing(field, hint string) {
-	parent, name := field[:strings.LastIndexByte(field, '.')], field[strings.LastIndexByte(field, '.')+1:]
-	for _, p := range c.problems {
-		if strings.HasPrefix(p.Field, parent+".") && strings.Contains(p.Hint, fmt.Sprintf("did you mean %q", name)) {
-			return
-		}
-	}
-	c.add(field, "missing", hint)
-}
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
@@ -95,7 +48,10 @@ func (c *checker) name(field, value string) string {
 }
 
 func (c *checker) metadata() {
-	c.out.File, c.out.Line = c.f.Name, yamldoc.Lookup(c.doc, "metadata.name").Line
+	c.out.File = c.from.File.Name
+	if n, _ := c.from.Find("metadata.name"); n != nil {
+		c.out.Line = n.Line
+	}
 	c.out.Name = c.name("metadata.name", c.in.Metadata.Name)
 	c.out.Labels = c.in.Metadata.Labels
 	if len(c.out.Labels) > maxLabels {

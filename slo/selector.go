@@ -12,7 +12,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
-	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 )
 
 // events checks spec.sli: exactly one of errors and good, and total.
@@ -22,7 +21,7 @@ func (c *checker) events() {
 	if c.in.Spec.SLI.Events != nil {
 		in = *c.in.Spec.SLI.Events
 	}
-	if yamldoc.Lookup(c.doc, field) == yamldoc.Lookup(c.doc, "spec.sli") {
+	if c.in.Spec.SLI.Events == nil {
 		if !c.hasProblemBelow("spec.sli") {
 			c.missing(field, "errors (or good) and total: selectors of counters")
 		}
@@ -41,16 +40,6 @@ func (c *checker) events() {
 	c.selector(field+".errors", in.Errors)
 	c.selector(field+".good", in.Good)
 	c.selector(field+".total", in.Total)
-}
-
-// hasProblemBelow says whether a field, or one in it, already has a problem.
-func (c *checker) hasProblemBelow(field string) bool {
-	for _, p := range c.problems {
-		if p.Field == field || strings.HasPrefix(p.Field, field+".") {
-			return true
-		}
-	}
-	return false
 }
 
 // selector checks that a text is a plain vector selector with a metric name.
@@ -138,26 +127,27 @@ func (c *checker) logs() {
 
 // syntax notes the first error of Prometheus' parser at its place in the YAML.
 func (c *checker) syntax(field, text string, err error) {
-	for _, p := range c.problems {
-		if p.Field == field {
-			return
-		}
-	}
 	message, offset := err.Error(), 0
 	if pes, ok := errors.AsType[parser.ParseErrors](err); ok && len(pes) > 0 {
 		message, offset = pes[0].Err.Error(), int(pes[0].PositionRange.Start)
 	}
-	n := yamldoc.Lookup(c.doc, field)
-	p := c.f.At(n, field, "cannot be parsed: "+message, `a selector has the form metric_name{label="value"}`)
+	p := c.problem(field, "cannot be parsed: "+message, `a selector has the form metric_name{label="value"}`)
+	if p == nil {
+		return
+	}
+	n, _ := c.from.Find(field)
 	if place, ok := c.place(n, text, offset); ok {
 		p.Line, p.Column, p.Source = place.Line, place.Column, place.Source
 	}
-	c.problems = append(c.problems, p)
+	c.problems = append(c.problems, *p)
 }
 
 // place returns where a byte of a scalar's text is in the file, if the line
 // holds the text as it is.
 func (c *checker) place(n *yaml.Node, text string, offset int) (diag.Problem, bool) {
+	if n == nil {
+		return diag.Problem{}, false
+	}
 	offset = max(0, min(offset, len(text)))
 	before := text[:offset]
 	row := strings.Count(before, "\n")
@@ -167,7 +157,7 @@ func (c *checker) place(n *yaml.Node, text string, offset int) (diag.Problem, bo
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		probe.Line++
 	}
-	p := c.f.At(&probe, "", "", "")
+	p := c.from.File.At(&probe, "", "", "")
 	from := 0
 	if probe.Line == n.Line {
 		from = min(len(p.Source), bytesOf(p.Source, n.Column-1))
