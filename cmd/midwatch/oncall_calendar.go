@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -53,17 +52,6 @@ a terminal; a star marks overrides and swaps.`,
 	return c
 }
 
-// colourful tells whether colours would be seen: on a terminal whose user has
-// not asked for none (no-color.org).
-func colourful(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 // month is some weeks of one schedule, to be drawn.
 type month struct {
 	name    string
@@ -87,15 +75,15 @@ func newMonth(roster *oncall.Roster, name string, at time.Time, weeks int, colou
 		m.colours = map[string]int{}
 		for _, s := range m.shifts {
 			if _, ok := m.colours[s.User]; !ok && !s.Gap() {
-				m.colours[s.User] = palette[len(m.colours)%len(palette)]
+				m.colours[s.User] = hues[len(m.colours)%len(hues)]
 			}
 		}
 	}
 	return m
 }
 
-// palette are colours of a terminal (SGR) for people; red is kept for gaps.
-var palette = [...]int{36, 33, 32, 35, 34, 96, 93, 92, 95, 94}
+// hues are colours of a terminal (SGR) for people; red is kept for gaps.
+var hues = [...]int{36, 33, 32, 35, 34, 96, 93, 92, 95, 94}
 
 func (m *month) draw(b *strings.Builder) {
 	fmt.Fprintf(b, "%s, %s\n%12s", m.name, m.loc, "")

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
 	"strconv"
@@ -111,28 +109,6 @@ func login() string {
 // byFlag lets somebody act in a name.
 func byFlag(c *cobra.Command, by *string) {
 	c.Flags().StringVar(by, "by", login(), "who acts, where the token has no name of its own")
-}
-
-// outputFlag lets a command print JSON.
-func outputFlag(c *cobra.Command, output *string) {
-	asJSON := c.Flags().Bool("json", false, "print JSON, as -o json does")
-	c.Flags().StringVarP(output, "output", "o", "text", "text or json")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	c.PreRunE = func(*cobra.Command, []string) error {
-		if *asJSON {
-			*output = "json"
-		}
-		if *output != "text" && *output != "json" {
-			return usageError{fmt.Errorf("--output %q is neither text nor json", *output)}
-		}
-		return nil
-	}
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 // complete returns what a shell may put in an argument or a flag, as the
