@@ -1,10 +1,6 @@
 package slo
 
-import (
-	"errors"
-
-	"go.yaml.in/yaml/v3"
-)
+import "go.yaml.in/yaml/v3"
 
 // Document is the native format as it is written, for who reads it and for
 // who converts other formats to it. Empty fields are left out when it is
@@ -160,17 +156,23 @@ type ExtraText struct {
 	Annotations map[string]string `yaml:"annotations,omitempty"`
 }
 
+// SetScalar takes a percentage alone.
+func (b *BudgetSpentText) SetScalar(text string) { b.Percent = Number(text) }
+
+// MarshalYAML writes a percentage without a severity alone.
+func (b BudgetSpentText) MarshalYAML() (any, error) {
+	if b.Severity == "" {
+		return b.Percent, nil
+	}
+	type fields BudgetSpentText // without this method
+	return fields(b), nil
+}
+
 // Number keeps the text of a scalar, so that 99.90 stays what it is.
 type Number string
 
-// UnmarshalYAML takes a scalar as it is written.
-func (s *Number) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode {
-		return errors.New("want a number")
-	}
-	*s = Number(n.Value)
-	return nil
-}
+// SetScalar takes a scalar as it is written.
+func (s *Number) SetScalar(text string) { *s = Number(text) }
 
 // MarshalYAML writes the text without quotes where it needs none.
 func (s Number) MarshalYAML() (any, error) {
@@ -181,42 +183,24 @@ func (s Number) MarshalYAML() (any, error) {
 	return n, nil
 }
 
-// WindowText is a duration, or a calendar's unit and its time zone.
+// WindowText is a duration, written alone, or a calendar's unit and its time
+// zone.
 type WindowText struct {
-	Rolling  string
-	Calendar string
-	Timezone string
+	Rolling  string `yaml:"-"`
+	Calendar string `yaml:"calendar"`
+	Timezone string `yaml:"timezone,omitempty"`
 }
 
-// UnmarshalYAML takes a duration as it is written, or a mapping.
-func (w *WindowText) UnmarshalYAML(n *yaml.Node) error {
-	switch n.Kind {
-	case yaml.ScalarNode:
-		w.Rolling = n.Value
-		return nil
-	case yaml.MappingNode:
-		var m struct {
-			Calendar string `yaml:"calendar"`
-			Timezone string `yaml:"timezone"`
-		}
-		err := n.Decode(&m)
-		w.Calendar, w.Timezone = m.Calendar, m.Timezone
-		return err
-	default:
-		return errors.New("want a duration such as 30d, or calendar and timezone")
-	}
-}
+// SetScalar takes a duration as it is written.
+func (w *WindowText) SetScalar(text string) { w.Rolling = text }
 
 // MarshalYAML writes the window as it is read.
 func (w WindowText) MarshalYAML() (any, error) {
 	if w.Calendar == "" {
 		return w.Rolling, nil
 	}
-	m := map[string]string{"calendar": w.Calendar}
-	if w.Timezone != "" {
-		m["timezone"] = w.Timezone
-	}
-	return m, nil
+	type fields WindowText // without this method
+	return fields(w), nil
 }
 
 // IsZero says whether no window is given.

@@ -3,14 +3,13 @@ package yamldoc
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 )
 
 // suggest returns a hint for an unknown key: the known one that is written
 // most like it, or all of them.
-func suggest(key string, known map[string]reflect.Type) string {
+func suggest(key string, known map[string][]int) string {
 	names := slices.Sorted(maps.Keys(known))
 	best, least := "", len(key)/2+1
 	for _, name := range names {

@@ -5,11 +5,9 @@ package yamldoc
 
 import (
 	"bytes"
-	"encoding"
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -26,13 +24,31 @@ const maxDepth = 64
 type File struct {
 	Name  string
 	Docs  []*yaml.Node // the root value of each document
-	lines []string
+	text  string
+	lines []string // of text, once one is asked for
+	types types
+}
+
+// A Reader reads files one after the other and keeps what it learned about the
+// types that their documents are decoded into. The zero Reader is ready. It is
+// not for several goroutines at once.
+type Reader struct{ types types }
+
+// Parse reads all documents of a file. A syntax error is a diag.Problem.
+// Documents without a value are left out.
+func (r *Reader) Parse(name string, content []byte) (*File, error) {
+	if r.types == nil {
+		r.types = types{}
+	}
+	f, err := Parse(name, content)
+	f.types = r.types
+	return f, err
 }
 
 // Parse reads all documents of a file. A syntax error is a diag.Problem.
 // Documents without a value are left out.
 func Parse(name string, content []byte) (*File, error) {
-	f := &File{Name: name, lines: strings.Split(string(content), "\n")}
+	f := &File{Name: name, text: string(content)}
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	for {
 		var doc yaml.Node
@@ -92,16 +108,14 @@ func (f *File) At(n *yaml.Node, field, message, hint string) diag.Problem {
 }
 
 func (f *File) source(line int) string {
+	if f.lines == nil {
+		f.lines = strings.Split(f.text, "\n")
+	}
 	if line < 1 || line > len(f.lines) {
 		return ""
 	}
 	return strings.TrimRight(f.lines[line-1], "\r")
 }
-
-// Decode decodes a node into out, a pointer to a struct with yaml tags, and
-// returns every unknown key, key given twice and value of the wrong type.
-// What could be decoded is in out even when there are problems.
-func (f *File) Decode(n *yaml.Node, out any) diag.Problems { return f.DecodeAt(n, "", out) }
 
 // Raw is a part of a document that is decoded later, by DecodeAt, when it is
 // known what it is.
@@ -111,24 +125,6 @@ type Raw struct{ Node *yaml.Node }
 func (r *Raw) UnmarshalYAML(n *yaml.Node) error {
 	r.Node = n
 	return nil
-}
-
-// DecodeAt is Decode for a node that is at a field of its document.
-func (f *File) DecodeAt(n *yaml.Node, field string, out any) diag.Problems {
-	var ps diag.Problems
-	f.check(n, reflect.TypeOf(out).Elem(), field, &ps)
-	err := n.Decode(out)
-	var te *yaml.TypeError
-	switch {
-	case err == nil || len(ps) > 0:
-	case errors.As(err, &te):
-		for _, e := range te.Errors {
-			ps = append(ps, f.syntax(errors.New("yaml: "+e)))
-		}
-	default:
-		ps = append(ps, f.At(n, "", err.Error(), ""))
-	}
-	return ps
 }
 
 // Lookup returns the node at a dotted path ("spec.sli.events", "users.0.name")
@@ -159,164 +155,4 @@ func child(n *yaml.Node, key string) *yaml.Node {
 	default: // has no children
 	}
 	return nil
-}
-
-var (
-	yamlUnmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
-	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
-
-// check walks a node beside the type that it will be decoded into.
-func (f *File) check(n *yaml.Node, t reflect.Type, field string, ps *diag.Problems) {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if reflect.PointerTo(t).Implements(yamlUnmarshaler) || reflect.PointerTo(t).Implements(textUnmarshaler) {
-		f.checkCustom(n, t, field, ps)
-		return
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		f.checkStruct(n, t, field, ps)
-	case reflect.Map:
-		f.checkMap(n, t, field, ps)
-	case reflect.Slice, reflect.Array:
-		f.checkList(n, t, field, ps)
-	case reflect.Interface:
-	default:
-		f.checkScalar(n, t, field, ps)
-	}
-}
-
-func (f *File) checkCustom(n *yaml.Node, t reflect.Type, field string, ps *diag.Problems) {
-	// The library never shows a mapping or a list to what reads texts: it
-	// would be taken for no text at all.
-	if n.Kind != yaml.ScalarNode && !reflect.PointerTo(t).Implements(yamlUnmarshaler) {
-		*ps = append(*ps, f.At(n, field, "want a string, found "+nodeName(n), ""))
-		return
-	}
-	if err := n.Decode(reflect.New(t).Interface()); err != nil {
-		msg := strings.TrimPrefix(err.Error(), "yaml: ")
-		*ps = append(*ps, f.At(n, field, msg, ""))
-	}
-}
-
-func (f *File) checkStruct(n *yaml.Node, t reflect.Type, field string, ps *diag.Problems) {
-	if !f.isKind(n, yaml.MappingNode, "a mapping", field, ps) {
-		return
-	}
-	known := map[string]reflect.Type{}
-	collect(t, known)
-	f.eachKey(n, field, ps, func(key, value *yaml.Node, path string) {
-		ft, ok := known[key.Value]
-		if !ok {
-			*ps = append(*ps, f.At(key, path, fmt.Sprintf("unknown key %q", key.Value), suggest(key.Value, known)))
-			return
-		}
-		f.check(value, ft, path, ps)
-	})
-}
-
-func (f *File) checkMap(n *yaml.Node, t reflect.Type, field string, ps *diag.Problems) {
-	if !f.isKind(n, yaml.MappingNode, "a mapping", field, ps) {
-		return
-	}
-	f.eachKey(n, field, ps, func(_, value *yaml.Node, path string) { f.check(value, t.Elem(), path, ps) })
-}
-
-func (f *File) checkList(n *yaml.Node, t reflect.Type, field string, ps *diag.Problems) {
-	if !f.isKind(n, yaml.SequenceNode, "a list", field, ps) {
-		return
-	}
-	for i, c := range n.Content {
-		f.check(c, t.Elem(), join(field, strconv.Itoa(i)), ps)
-	}
-}
-
-func (f *File) checkScalar(n *yaml.Node, t reflect.Type, field string, ps *diag.Problems) {
-	if n.Tag == "!!null" {
-		return
-	}
-	if n.Kind != yaml.ScalarNode {
-		*ps = append(*ps, f.At(n, field, "want "+kindName(t)+", found "+nodeName(n), ""))
-		return
-	}
-	if t.Kind() == reflect.String && n.Tag != "!!str" && n.Tag != "!!timestamp" {
-		*ps = append(*ps, f.At(n, field, "want a string, found "+strings.TrimPrefix(n.Tag, "!!"), fmt.Sprintf("quote it: %q", n.Value)))
-		return
-	}
-	if err := n.Decode(reflect.New(t).Interface()); err != nil {
-		*ps = append(*ps, f.At(n, field, fmt.Sprintf("want %s, found %q", kindName(t), n.Value), ""))
-	}
-}
-
-func (f *File) isKind(n *yaml.Node, kind yaml.Kind, want, field string, ps *diag.Problems) bool {
-	if n.Tag == "!!null" {
-		return false
-	}
-	if n.Kind != kind {
-		*ps = append(*ps, f.At(n, field, "want "+want+", found "+nodeName(n), ""))
-		return false
-	}
-	return true
-}
-
-func (f *File) eachKey(n *yaml.Node, field string, ps *diag.Problems, visit func(key, value *yaml.Node, path string)) {
-	seen := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		path := join(field, key.Value)
-		if first, dup := seen[key.Value]; dup {
-			*ps = append(*ps, f.At(key, path, fmt.Sprintf("key %q is given twice", key.Value), fmt.Sprintf("the first is in line %d", first)))
-			continue
-		}
-		seen[key.Value] = key.Line
-		visit(key, value, path)
-	}
-}
-
-func collect(t reflect.Type, known map[string]reflect.Type) {
-	for sf := range t.Fields() {
-		name, opts, _ := strings.Cut(sf.Tag.Get("yaml"), ",")
-		switch {
-		case strings.Contains(opts, "inline"):
-			collect(sf.Type, known)
-		case name == "-" || !sf.IsExported():
-		case name == "":
-			known[strings.ToLower(sf.Name)] = sf.Type
-		default:
-			known[name] = sf.Type
-		}
-	}
-}
-
-func join(field, key string) string {
-	if field == "" {
-		return key
-	}
-	return field + "." + key
-}
-
-func kindName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	default:
-		return "a whole number"
-	}
-}
-
-func nodeName(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	default:
-		return strconv.Quote(n.Value)
-	}
 }
