@@ -84,6 +84,7 @@ func Compile(slos []slo.SLO, o Options) (Set, error) {
 		}
 		errs = append(errs, c.slo(s))
 	}
+	errs = append(errs, c.derived(slos))
 	c.fixed(slos)
 	errs = append(errs, c.errs...)
 	if err := errors.Join(errs...); err != nil {
@@ -95,7 +96,8 @@ func Compile(slos []slo.SLO, o Options) (Set, error) {
 // compiler gathers files and what went wrong.
 type compiler struct {
 	o     Options
-	burst time.Duration // see burst
+	burst time.Duration   // see burst
+	seen  map[uint64]bool // shapes of expressions that were parsed again
 	files []File
 	errs  []error
 }
