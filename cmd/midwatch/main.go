@@ -85,7 +85,7 @@ burns it pages the person on call with the cause attached.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		serveCommand(), validateCommand(), compileCommand(), oncallCommand(), incidentCommand(),
+		serveCommand(), validateCommand(), compileCommand(), explainCommand(), oncallCommand(), incidentCommand(),
 		silenceCommand(), drillCommand(), auditCommand(), deliveryCommand(),
 		backupCommand(), restoreCommand(), reportCommand(),
 	)

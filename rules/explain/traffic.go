@@ -1,0 +1,100 @@
+package explain
+
+import (
+	"math"
+	"time"
+
+	"github.com/midwatch-slo/midwatch/slo"
+)
+
+// A tier fires only when over its long window the failures exceed
+//
+//	m + λ + z·√λ
+//
+// where λ is how many failures the objective allows there, z the quantile of
+// the standard normal distribution at the policy's confidence, and m + 1 the
+// least number of failures.
+
+// needed returns what the failures over a tier's long window must exceed when
+// there are so many events in it, and whether there is such a condition.
+func needed(s slo.SLO, events float64) (float64, bool) {
+	m, z := conditions(s.Alerts)
+	if m == 0 && z == 0 {
+		return 0, false
+	}
+	allowed := events * float(s.ErrorBudget())
+	return max(0, m-1) + allowed + z*math.Sqrt(allowed), true
+}
+
+// conditions returns the least number of failures and the quantile of the
+// confidence; 0 is none.
+func conditions(p slo.Policy) (m, z float64) {
+	return float64(p.MinFailures), Quantile(p.Confidence.Float64())
+}
+
+// Quantile returns the quantile of the standard normal distribution at a
+// confidence in percent, such as 3.0902 at 99.9; 0 for none.
+func Quantile(percent float64) float64 {
+	if percent <= 0 || percent >= 100 {
+		return 0
+	}
+	return max(0, math.Sqrt2*math.Erfinv(2*percent/100-1))
+}
+
+// enoughFailures returns after how long a tier has seen as many failures as
+// it needs, and whether its long window ever holds so many.
+func enoughFailures(s slo.SLO, t slo.Tier, ratio float64, p Pace) (time.Duration, bool) {
+	traffic := p.Traffic
+	if TimeBased(s) {
+		traffic = 1 // a second is an event
+	}
+	if traffic <= 0 {
+		return 0, true
+	}
+	need, is := needed(s, traffic*t.Long.Seconds())
+	if !is {
+		return 0, true
+	}
+	after := need / (ratio * traffic)
+	return time.Duration(after * float64(time.Second)), after < t.Long.Seconds()
+}
+
+// TimeBased says whether an SLO counts time instead of events.
+func TimeBased(s slo.SLO) bool {
+	return s.Slices != nil || s.SLI.Gauge != nil || s.SLI.Composite != nil || s.SLI.Ratio != nil && s.SLI.Ratio.Total == ""
+}
+
+// ChanceDecides returns below how many events in a tier's long window the
+// conditions of low traffic ask for more failures than its threshold does:
+// infinitely many for a tier at a burn rate of 1 or less with a confidence,
+// 0 where there are no conditions.
+func ChanceDecides(s slo.SLO, t slo.Tier) float64 {
+	m, z := conditions(s.Alerts)
+	if m == 0 && z == 0 {
+		return 0
+	}
+	m = max(0, m-1)
+	budget := float(s.ErrorBudget())
+	long, _ := thresholds(s, t)
+	excess := long/budget - 1 // of the threshold over what is allowed, in budgets
+	if excess <= 0 {
+		return math.Inf(1)
+	}
+	// excess·λ = m + z·√λ, solved for √λ.
+	root := (z + math.Sqrt(z*z+4*excess*m)) / (2 * excess)
+	return root * root / budget
+}
+
+// FewestEvents returns how many events a tier's long window must have so that
+// it can fire at all, which is when every one of them fails.
+func FewestEvents(s slo.SLO, t slo.Tier) float64 {
+	m, z := conditions(s.Alerts)
+	if m == 0 && z == 0 {
+		return 0
+	}
+	// n > m − 1 + b·n + z·√(b·n), solved for √n.
+	b := float(s.ErrorBudget())
+	m = max(0, m-1)
+	root := (z*math.Sqrt(b) + math.Sqrt(z*z*b+4*(1-b)*m)) / (2 * (1 - b))
+	return math.Floor(root*root) + 1
+}
