@@ -2,8 +2,11 @@ package slo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
@@ -53,11 +56,17 @@ type checker struct {
 }
 
 func (c *checker) check() (SLO, diag.Problems) {
-	c.out.Scope = ScopeCluster
-	c.out.Alerts = Policy{Preset: PresetWorkbook, Tiers: WorkbookTiers(), MinFailures: DefaultMinFailures, Confidence: DefaultConfidence()}
 	c.metadata()
-	c.spec()
-	c.events()
+	c.texts()
+	c.groupBy()
+	c.labels()
+	c.objective()
+	c.window()
+	c.scope()
+	c.sli()
+	c.slices()
+	c.exclusions()
+	c.alerts()
 	return c.out, c.problems
 }
 
@@ -70,10 +79,8 @@ func (c *checker) add(field, message, hint string) {
 
 // problem returns a problem of a field, nil when the field has one already.
 func (c *checker) problem(field, message, hint string) *diag.Problem {
-	for _, known := range c.fields {
-		if known == field {
-			return nil
-		}
+	if slices.Contains(c.fields, field) {
+		return nil
 	}
 	c.fields = append(c.fields, field)
 	n, name := c.from.Find(field)
@@ -101,4 +108,30 @@ func (c *checker) hasProblemBelow(field string) bool {
 		}
 	}
 	return false
+}
+
+// duration reads a duration of whole units between two bounds.
+func (c *checker) duration(field, text string, unit, least, most time.Duration, hint string) time.Duration {
+	parsed, err := model.ParseDuration(text)
+	d := time.Duration(parsed)
+	switch {
+	case err != nil:
+		c.add(field, fmt.Sprintf("%q is not a duration", clip(text)), hint)
+	case d%unit != 0 || d < least || d > most:
+		c.add(field, fmt.Sprintf("%s is not %s of whole %ss", clip(text), between(least, most), unitName(unit)), hint)
+	default:
+		return d
+	}
+	return 0
+}
+
+func between(least, most time.Duration) string {
+	return FormatDuration(least) + " to " + FormatDuration(most)
+}
+
+func unitName(unit time.Duration) string {
+	if unit == time.Minute {
+		return "minute"
+	}
+	return "second"
 }

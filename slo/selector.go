@@ -14,65 +14,87 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/diag"
 )
 
-// events checks spec.sli: exactly one of errors and good, and total.
-func (c *checker) events() {
-	const field = "spec.sli.events"
-	var in EventsText
-	if c.in.Spec.SLI.Events != nil {
-		in = *c.in.Spec.SLI.Events
-	}
-	if c.in.Spec.SLI.Events == nil {
-		if !c.hasProblemBelow("spec.sli") {
-			c.missing(field, "errors (or good) and total: selectors of counters")
-		}
-		return
-	}
-	c.out.SLI.Events = &Events{Errors: strings.TrimSpace(in.Errors), Good: strings.TrimSpace(in.Good), Total: strings.TrimSpace(in.Total)}
-	switch e := c.out.SLI.Events; {
-	case e.Errors != "" && e.Good != "":
-		c.add(field+".good", "errors and good are both given", "keep one: the other follows from total")
-	case e.Errors == "" && e.Good == "" && !c.hasProblemBelow(field+".errors") && !c.hasProblemBelow(field+".good"):
-		c.add(field, "neither errors nor good is given", `add one, such as errors: http_requests_total{app="shop",status=~"5.."}`)
-	}
-	if in.Total == "" {
-		c.missing(field+".total", `the counter of all events, such as total: http_requests_total{app="shop"}`)
-	}
-	c.selector(field+".errors", in.Errors)
-	c.selector(field+".good", in.Good)
-	c.selector(field+".total", in.Total)
-}
+// maxExpression bounds a selector or an expression, in bytes.
+const maxExpression = 4000
 
-// selector checks that a text is a plain vector selector with a metric name.
-func (c *checker) selector(field, text string) {
-	if text == "" {
-		return
-	}
-	if len(text) > maxSelector {
-		c.add(field, fmt.Sprintf("longer than %d bytes", maxSelector), "")
-		return
-	}
-	expr, ok := c.parse(field, text)
-	if !ok {
-		return
+const selectorForm = `a selector has the form metric_name{label="value"}`
+
+// selector checks that a text is a plain vector selector with a metric name
+// and returns it, nil when it is none.
+func (c *checker) selector(field, text, remedy string) *parser.VectorSelector {
+	expr := c.parse(field, text, selectorForm)
+	if expr == nil {
+		return nil
 	}
 	vs, ok := expr.(*parser.VectorSelector)
 	switch {
 	case !ok:
-		c.add(field, "not a plain selector but "+kindOf(expr), "give the counter alone, such as http_requests_total{app=\"shop\"}: Midwatch adds rate, range and sum")
+		c.add(field, "not a plain selector but "+kindOf(expr), remedy)
 	case vs.OriginalOffset != 0 || vs.OriginalOffsetExpr != nil || vs.Timestamp != nil || vs.StartOrEnd != 0:
-		c.add(field, "a selector with offset or @", "give the counter alone: Midwatch chooses the time")
-	case !hasName(vs.LabelMatchers):
-		c.add(field, "no metric name", "name one counter, such as http_requests_total{app=\"shop\"}")
+		c.add(field, "a selector with offset or @", "give it alone: Midwatch chooses the time")
+	case metricName(vs) == "":
+		c.add(field, "no metric name", "name one, such as http_requests_total{app=\"shop\"}")
+	default:
+		return vs
 	}
+	return nil
 }
 
-// parse returns a text as an expression, or notes why it is none.
-func (c *checker) parse(field, text string) (parser.Expr, bool) {
-	expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
-	if err != nil {
-		c.syntax(field, text, err)
+// instant checks an expression without $window that gives an instant vector
+// and returns it, nil when it is none.
+func (c *checker) instant(field, text string) parser.Expr {
+	if strings.Contains(text, windowVariable) {
+		c.add(field, "$window has no meaning here", "promql is for expressions over a range")
+		return nil
 	}
-	return expr, err == nil
+	return c.vector(field, text)
+}
+
+// vector checks an expression that gives an instant vector at whatever time it
+// is asked for, and returns it, nil when it is none.
+func (c *checker) vector(field, text string) parser.Expr {
+	expr := c.parse(field, text, "")
+	switch {
+	case expr == nil:
+		return nil
+	case expr.Type() != parser.ValueTypeVector:
+		c.add(field, "not an instant vector but "+kindOf(expr), "an expression that gives series, such as a selector or sum(…)")
+		return nil
+	case isPinned(expr):
+		c.add(field, "a selector with @", "Midwatch chooses the time")
+		return nil
+	}
+	return expr
+}
+
+// isPinned says whether a part of an expression has a time of its own.
+func isPinned(expr parser.Expr) bool {
+	pinned := false
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		switch x := n.(type) {
+		case *parser.VectorSelector:
+			pinned = pinned || x.Timestamp != nil || x.StartOrEnd != 0
+		case *parser.SubqueryExpr:
+			pinned = pinned || x.Timestamp != nil || x.StartOrEnd != 0
+		}
+		return nil
+	})
+	return pinned
+}
+
+// parse returns a text as an expression, or notes why it is none and returns
+// nil.
+func (c *checker) parse(field, text, hint string) parser.Expr {
+	if len(text) > maxExpression {
+		c.add(field, fmt.Sprintf("longer than %d bytes", maxExpression), "")
+		return nil
+	}
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(strings.ReplaceAll(text, windowVariable, standIn))
+	if err != nil {
+		c.syntax(field, text, hint, err)
+		return nil
+	}
+	return expr
 }
 
 // kindOf names what an expression is, for a message.
@@ -93,45 +115,27 @@ func kindOf(e parser.Expr) string {
 	}
 }
 
-func hasName(ms []*labels.Matcher) bool {
-	for _, m := range ms {
-		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && m.Value != "" {
-			return true
+// metricName returns the metric that a selector names, "" when it names none.
+func metricName(vs *parser.VectorSelector) string {
+	if vs.Name != "" {
+		return vs.Name
+	}
+	for _, m := range vs.LabelMatchers {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+			return m.Value
 		}
 	}
-	return false
-}
-
-// logs checks that a text looks like a LogQL stream selector, which has the
-// syntax of a PromQL selector without a metric name.
-func (c *checker) logs() {
-	const field, hint = "spec.logs", `a LogQL stream selector, such as {namespace="prod", app="shop"}`
-	text := strings.TrimSpace(c.in.Spec.Logs)
-	c.out.Logs = text
-	if text == "" {
-		return
-	}
-	if len(text) > maxSelector || !strings.HasPrefix(text, "{") || !strings.HasSuffix(text, "}") {
-		c.add(field, fmt.Sprintf("%q is not a stream selector", clip(text)), hint+", without a filter or a pipe")
-		return
-	}
-	expr, ok := c.parse(field, text)
-	if !ok {
-		return
-	}
-	vs, ok := expr.(*parser.VectorSelector)
-	if !ok || vs.Name != "" || hasName(vs.LabelMatchers) {
-		c.add(field, fmt.Sprintf("%q is not a stream selector", clip(text)), hint)
-	}
+	return ""
 }
 
 // syntax notes the first error of Prometheus' parser at its place in the YAML.
-func (c *checker) syntax(field, text string, err error) {
+func (c *checker) syntax(field, text, hint string, err error) {
 	message, offset := err.Error(), 0
 	if pes, ok := errors.AsType[parser.ParseErrors](err); ok && len(pes) > 0 {
 		message, offset = pes[0].Err.Error(), int(pes[0].PositionRange.Start)
 	}
-	p := c.problem(field, "cannot be parsed: "+message, `a selector has the form metric_name{label="value"}`)
+	message = strings.ReplaceAll(message, standIn, windowVariable)
+	p := c.problem(field, "cannot be parsed: "+message, hint)
 	if p == nil {
 		return
 	}
@@ -145,7 +149,7 @@ func (c *checker) syntax(field, text string, err error) {
 // place returns where a byte of a scalar's text is in the file, if the line
 // holds the text as it is.
 func (c *checker) place(n *yaml.Node, text string, offset int) (diag.Problem, bool) {
-	if n == nil {
+	if n == nil || n.Kind != yaml.ScalarNode {
 		return diag.Problem{}, false
 	}
 	offset = max(0, min(offset, len(text)))

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -49,6 +50,9 @@ func (r *Reader) Parse(name string, content []byte) (*File, error) {
 // Documents without a value are left out.
 func Parse(name string, content []byte) (*File, error) {
 	f := &File{Name: name, text: string(content)}
+	if p := f.notUTF8(); p != nil {
+		return f, *p
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	for {
 		var doc yaml.Node
@@ -67,6 +71,23 @@ func Parse(name string, content []byte) (*File, error) {
 		}
 		f.Docs = append(f.Docs, doc.Content[0])
 	}
+}
+
+// notUTF8 returns the problem of a file that is not UTF-8, nil when it is.
+func (f *File) notUTF8() *diag.Problem {
+	if utf8.ValidString(f.text) {
+		return nil
+	}
+	line := 1
+	for i, r := range f.text {
+		if _, size := utf8.DecodeRuneInString(f.text[i:]); r == utf8.RuneError && size == 1 {
+			break
+		}
+		if r == '\n' {
+			line++
+		}
+	}
+	return &diag.Problem{File: f.Name, Line: line, Message: "not UTF-8", Hint: "save the file as UTF-8"}
 }
 
 var lineOf = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
