@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -122,7 +121,13 @@ func onIdentity(op parser.ItemType, many, one parser.Expr) parser.Expr {
 // print returns an expression's text, after it has been parsed again and
 // found to be the same tree.
 func print(e parser.Expr) (string, error) {
-	text := e.Pretty(0)
+	var w writer
+	w.print(e)
+	return verified(e, string(w.text))
+}
+
+// verified returns the text of an expression, if it is parsed as such.
+func verified(e parser.Expr, text string) (string, error) {
 	again, err := newParser().ParseExpr(text)
 	if err != nil {
 		return "", fmt.Errorf("parse what was printed: %w: %s", err, text)
@@ -130,7 +135,26 @@ func print(e parser.Expr) (string, error) {
 	if !same(again, e) {
 		return "", fmt.Errorf("parse what was printed: another expression: %s", text)
 	}
-	return strings.TrimSpace(text), nil // the first line may be indented
+	return text, nil
+}
+
+// text returns an expression's text. Of all expressions of one shape, whose
+// texts differ by names, numbers and strings alone, one is parsed again and
+// compared.
+func (c *compiler) text(e parser.Expr) (string, error) {
+	c.writer.print(e)
+	text := string(c.writer.text)
+	if !c.writer.foreign && c.seen[c.writer.shape] {
+		return text, nil
+	}
+	if _, err := verified(e, text); err != nil {
+		return "", err
+	}
+	if c.seen == nil {
+		c.seen = map[uint64]bool{}
+	}
+	c.seen[c.writer.shape] = true
+	return text, nil
 }
 
 // same says whether two trees have the same nodes. A parent that does not

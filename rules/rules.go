@@ -95,11 +95,12 @@ func Compile(slos []slo.SLO, o Options) (Set, error) {
 
 // compiler gathers files and what went wrong.
 type compiler struct {
-	o     Options
-	burst time.Duration   // see burst
-	seen  map[uint64]bool // shapes of expressions that were parsed again
-	files []File
-	errs  []error
+	o      Options
+	burst  time.Duration // see burst
+	writer writer
+	seen   map[uint64]bool // shapes of expressions that were parsed again
+	files  []File
+	errs   []error
 }
 
 // file returns the file of that name, the last one or a new one.
@@ -125,7 +126,7 @@ func (c *compiler) record(name string, e parser.Expr, labels map[string]string) 
 }
 
 func (c *compiler) print(name string, e parser.Expr) string {
-	text, err := print(e)
+	text, err := c.text(e)
 	if err != nil {
 		c.errs = append(c.errs, fmt.Errorf("compile %s: %w", name, err))
 	}
