@@ -33,6 +33,9 @@ type Output struct {
 	Labels    map[string]string // of the objects, besides Midwatch's own; only FormatOperator
 }
 
+// Check says what is wrong with it, such as labels that Kubernetes refuses.
+func (o Output) Check() error { return o.defaults() }
+
 func (o *Output) defaults() error {
 	if o.Format == "" {
 		o.Format = FormatPrometheus
