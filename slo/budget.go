@@ -20,11 +20,9 @@ func (c *checker) window() {
 	var err error
 	switch {
 	case in.Calendar != "":
-		if zone := c.zone(field+".timezone", in.Timezone); zone != nil {
-			c.out.Window, err = CalendarWindow(Calendar(in.Calendar), zone)
-		}
-		if err != nil {
-			c.add(field+".calendar", clip(err.Error()), "week, month, quarter or year")
+		zone := c.zone(field+".timezone", in.Timezone)
+		if c.out.Window, err = CalendarWindow(Calendar(in.Calendar), zone); err != nil {
+			c.add(field+".calendar", fmt.Sprintf("calendar %q is not known", clip(in.Calendar)), "week, month, quarter or year")
 		}
 		return
 	case in.Timezone != "":
@@ -38,8 +36,8 @@ func (c *checker) window() {
 	}
 }
 
-// zone returns a time zone by its name, UTC where there is none, or nil when
-// it is not known.
+// zone returns a time zone by its name, UTC where there is none or it is not
+// known.
 func (c *checker) zone(field, name string) *time.Location {
 	if name == "" || name == "UTC" {
 		return time.UTC
@@ -47,7 +45,7 @@ func (c *checker) zone(field, name string) *time.Location {
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
 		c.add(field, fmt.Sprintf("time zone %q is not known", clip(name)), "a name of the IANA time zone database, such as Asia/Shanghai")
-		return nil
+		return time.UTC
 	}
 	return zone
 }

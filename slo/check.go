@@ -43,6 +43,7 @@ func decode(f *yamldoc.File, n *yaml.Node) (SLO, diag.Problems) {
 	for _, p := range c.problems {
 		c.fields = append(c.fields, p.Field)
 	}
+	c.unread = len(c.fields)
 	return c.check()
 }
 
@@ -53,6 +54,7 @@ type checker struct {
 	out      SLO
 	problems diag.Problems
 	fields   []string // of the problems, as the native format names them
+	unread   int      // so many of them could not be decoded
 }
 
 func (c *checker) check() (SLO, diag.Problems) {
@@ -88,10 +90,13 @@ func (c *checker) problem(field, message, hint string) *diag.Problem {
 	return &p
 }
 
-// missing notes that a required field is not there, unless one that is there
-// looks like it misspelt.
+// missing notes that a required field is not there, unless what it belongs in
+// could not be decoded or has a field that looks like it misspelt.
 func (c *checker) missing(field, hint string) {
 	parent, name := field[:strings.LastIndexByte(field, '.')], field[strings.LastIndexByte(field, '.')+1:]
+	if slices.Contains(c.fields[:c.unread], parent) {
+		return
+	}
 	for _, p := range c.problems {
 		if strings.HasPrefix(p.Field, parent+".") && strings.Contains(p.Hint, fmt.Sprintf("did you mean %q", name)) {
 			return

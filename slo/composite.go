@@ -15,7 +15,7 @@ const maxComponents = 50
 func (c *checker) composite(in []ComponentText) []Component {
 	const field = "spec.sli.composite"
 	if len(in) == 0 || len(in) > maxComponents {
-		c.add(field, fmt.Sprintf("%d SLOs", len(in)), fmt.Sprintf("1 to %d, such as {slo: payment-service/payment-availability, weight: 2}", maxComponents))
+		c.add(field, fmt.Sprintf("made of %d SLOs", len(in)), fmt.Sprintf("1 to %d, such as {slo: payment-service/payment-availability, weight: 2}", maxComponents))
 		return nil
 	}
 	var out []Component

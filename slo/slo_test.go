@@ -138,18 +138,12 @@ func TestExamplesOfTheManual(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"valid/*.yaml", "valid/more/*.yml", "broken/*.yaml"} {
-		files, err := filepath.Glob(filepath.Join(folder, pattern))
-		if err != nil || len(files) == 0 {
-			f.Fatalf("%s: %d files: %v", pattern, len(files), err)
+	for _, file := range glob(f, "valid/*.yaml", "valid/more/*.yml", "kinds/*.yaml", "broken/*.yaml") {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
 		}
-		for _, file := range files {
-			content, err := os.ReadFile(file)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(content)
-		}
+		f.Add(content)
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		slos, err := slo.Parse("fuzz.yaml", content)
@@ -157,11 +151,38 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("an error without problems: %v", err)
 		}
 		for _, s := range slos {
-			if s.ID() == "/" || s.ErrorBudget().Sign() <= 0 || s.Window.Duration() <= 0 || s.SLI.Events.Total == "" {
-				t.Fatalf("not valid: %+v", s)
+			if problem := unfit(s); problem != "" {
+				t.Fatalf("%s: %+v", problem, s)
 			}
 		}
 	})
+}
+
+// unfit says why an SLO cannot be compiled, "" when it can.
+func unfit(s slo.SLO) string {
+	i := s.SLI
+	kinds := 0
+	for _, is := range []bool{i.Events != nil, i.Latency != nil, i.Gauge != nil, i.PromQL != nil, i.Ratio != nil, i.Logs != nil, i.Composite != nil} {
+		if is {
+			kinds++
+		}
+	}
+	switch {
+	case s.Name == "" || s.Service == "" || s.Scope == "":
+		return "no name, no service or no scope"
+	case s.ErrorBudget().Sign() <= 0 || s.ErrorBudget().Cmp(big.NewRat(1, 1)) >= 0:
+		return "no budget"
+	case s.Window.Duration() < time.Hour:
+		return "no window"
+	case kinds != 1:
+		return "not one kind of SLI"
+	}
+	for _, t := range s.Alerts.Tiers {
+		if long, _ := t.Thresholds(s); long.Sign() <= 0 || long.Cmp(big.NewRat(1, 1)) >= 0 || t.Short <= 0 || t.Short >= t.Long || t.Long > s.Window.Duration() || t.SeverityOf(s) == "" {
+			return "tier " + t.Name + " makes no sense"
+		}
+	}
+	return ""
 }
 
 // parseFile reads a file in which nothing is wrong.

@@ -45,7 +45,10 @@ func (c *checker) tier(field string, in TierText) Tier {
 	out.Long, out.Short = c.tierWindows(field, in)
 	out.Factor = c.factor(field, in, out.Long)
 	out.Severity = c.severity(field+".severity", in.Severity, "")
-	out.Critical = c.severity(field+".critical", in.Critical, out.Severity)
+	out.Critical = out.Severity
+	if in.Critical != "" {
+		out.Critical = c.severity(field+".critical", in.Critical, out.Severity)
+	}
 	if slices.Index(severities, out.Critical) < slices.Index(severities, out.Severity) {
 		c.add(field+".critical", fmt.Sprintf("%s is less than %s", out.Critical, out.Severity), "a core path is at least as urgent as others")
 	}
