@@ -80,7 +80,7 @@ func (f explainFlags) run(cmd *cobra.Command, args []string) error {
 		err = newExplanationText(palette(cmd), e).write(cmd.OutOrStdout())
 	}
 	if err == nil && e.Current != nil && len(e.Current.Missing) > 0 {
-		err = fmt.Errorf("how %s stands is not known in full: %s", s.ID(), strings.Join(e.Current.Missing, "; "))
+		err = fmt.Errorf("how %s stands is not known in full", s.ID())
 	}
 	return err
 }

@@ -52,6 +52,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "midwatch: %v\nSee \"midwatch --help\".\n", err)
 		return exitUsage
 	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
 	if problems, ok := diag.Of(err); ok {
 		_ = problems.Print(stderr)
 		return exitProblem
@@ -64,6 +67,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // errReported ends a command that has already said what is wrong.
 var errReported = errors.New("reported")
+
+// exitCode ends a command that has already said what is wrong, and whose exit
+// codes are not those of the others.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // usageError is a command called with the wrong flags or arguments.
 type usageError struct{ err error }
@@ -85,7 +94,7 @@ burns it pages the person on call with the cause attached.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		serveCommand(), validateCommand(), compileCommand(), explainCommand(), oncallCommand(), incidentCommand(),
+		serveCommand(), validateCommand(), compileCommand(), explainCommand(), diffCommand(), oncallCommand(), incidentCommand(),
 		silenceCommand(), drillCommand(), auditCommand(), deliveryCommand(),
 		backupCommand(), restoreCommand(), reportCommand(),
 	)

@@ -3,6 +3,7 @@ package explain
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -90,6 +91,9 @@ func ask(ctx context.Context, q Querier, what, query string, at time.Time, deadl
 	defer cancel()
 	v, notes, err := q.Instant(ctx, query, at)
 	if err != nil {
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause // without the query, which people did not write
+		}
 		return nil, []string{fmt.Sprintf("%s: %v", what, err)}
 	}
 	var missing []string

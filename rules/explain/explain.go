@@ -30,7 +30,7 @@ type Explanation struct {
 	Place       string        `json:"place"` // file:line
 	Critical    bool          `json:"critical"`
 	Kind        string        `json:"kind"` // of its SLI, such as events or latency
-	Counts      []Counted      `json:"counts"`
+	Counts      []Counted     `json:"counts"`
 	GroupBy     []string      `json:"group_by,omitempty"`
 	Scope       string        `json:"scope"`
 	Components  []Component   `json:"components,omitempty"`
