@@ -23,6 +23,7 @@ type column struct {
 	labels labels.Labels
 	ts     []int64
 	vs     []float64
+	hs     []*histogram.FloatHistogram // of a raw series that has any; nil where it is a value
 }
 
 func (c *column) add(t int64, v float64) {
@@ -134,7 +135,7 @@ func (v view) Select(_ context.Context, sorted bool, _ *storage.SelectHints, ms 
 		}
 	}
 	if sorted {
-		slices.SortFunc(set.series, func(a, b series) int { return labels.Compare(a.labels, b.labels) })
+		set.sort()
 	}
 	return set
 }
@@ -168,6 +169,10 @@ type seriesSet struct {
 	at     int
 }
 
+func (s *seriesSet) sort() {
+	slices.SortFunc(s.series, func(a, b series) int { return labels.Compare(a.labels, b.labels) })
+}
+
 func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.series) }
 func (s *seriesSet) At() storage.Series                { return s.series[s.at] }
 func (s *seriesSet) Err() error                        { return nil }
@@ -178,6 +183,7 @@ type series struct {
 	labels labels.Labels
 	ts     []int64
 	vs     []float64
+	hs     []*histogram.FloatHistogram
 	shift  int64
 }
 
@@ -203,10 +209,18 @@ var _ chunkenc.Iterator = (*iterator)(nil)
 // Next goes to the next point.
 func (i *iterator) Next() chunkenc.ValueType {
 	i.at++
-	if i.at >= len(i.ts) {
+	return i.kind()
+}
+
+func (i *iterator) kind() chunkenc.ValueType {
+	switch {
+	case i.at >= len(i.ts):
 		return chunkenc.ValNone
+	case i.at < len(i.hs) && i.hs[i.at] != nil:
+		return chunkenc.ValFloatHistogram
+	default:
+		return chunkenc.ValFloat
 	}
-	return chunkenc.ValFloat
 }
 
 // Seek goes to the first point that is not before t.
@@ -216,10 +230,7 @@ func (i *iterator) Seek(t int64) chunkenc.ValueType { //nolint:govet // it is Pr
 		return chunkenc.ValNone
 	}
 	i.at = from + sort.Search(len(i.ts)-from, func(k int) bool { return i.ts[from+k]+i.shift >= t })
-	if i.at >= len(i.ts) {
-		return chunkenc.ValNone
-	}
-	return chunkenc.ValFloat
+	return i.kind()
 }
 
 // At returns the point.
@@ -231,12 +242,16 @@ func (i *iterator) AtT() int64 { return i.ts[i.at] + i.shift }
 // AtST returns 0: no point has a start time.
 func (i *iterator) AtST() int64 { return 0 }
 
-// AtHistogram is never called: all points are floats.
+// AtHistogram is never called: there are none with whole numbers.
 func (i *iterator) AtHistogram(*histogram.Histogram) (int64, *histogram.Histogram) { return 0, nil }
 
-// AtFloatHistogram is never called: all points are floats.
-func (i *iterator) AtFloatHistogram(*histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
-	return 0, nil
+// AtFloatHistogram returns a copy of the point.
+func (i *iterator) AtFloatHistogram(into *histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
+	if into == nil {
+		return i.AtT(), i.hs[i.at].Copy()
+	}
+	i.hs[i.at].CopyTo(into)
+	return i.AtT(), into
 }
 
 // Err returns nil: memory does not fail.
