@@ -18,13 +18,19 @@ const complete = 0.9
 
 // catchUp returns the groups that read whole windows of an SLO from raw
 // counters until they are recorded: those of an hour and below as often as
-// the windows themselves, the longer ones less often.
+// the windows themselves, the longer ones less often. What has no raw history
+// in Prometheus has none: log lines, slices and composites.
 func (c *compiler) catchUp(e events) []rulefmt.RuleGroup {
+	h, ok := e.indicator.(historical)
+	if !ok {
+		return nil
+	}
 	var fast, lazy []rulefmt.Rule
 	for _, w := range append(fastWindows(c.o), slowWindows(c.o)...) {
+		total := e.own(raw(totalSide, w.length))
 		rules := []rulefmt.Rule{
-			c.record(raw(totalSide, w.length), c.rawTotal(e, w.length), e.labels),
-			c.record(raw(errorsSide, w.length), e.failedWhile(w.length, raw(totalSide, w.length)), e.labels),
+			c.record(raw(totalSide, w.length), c.rawTotal(e, h, w.length), e.labels),
+			c.record(raw(errorsSide, w.length), both(h.pastFailed(w.length, total), total), e.labels),
 		}
 		if w.length <= hour {
 			fast = append(fast, rules...)
@@ -41,14 +47,50 @@ func (c *compiler) catchUp(e events) []rulefmt.RuleGroup {
 // rawTotal returns the total over d while its recorded history is not
 // complete, and if its raw history reaches back that far: a service younger
 // than the window would show its first minutes as if they were all of it.
-func (c *compiler) rawTotal(e events, d time.Duration) parser.Expr {
-	begin := sumBy(e.groups, call("rate", over(ago(e.total, d-edge), edge)))
+func (c *compiler) rawTotal(e events, h historical, d time.Duration) parser.Expr {
+	begin := shifted(h.past(edge), d-edge)
 	recorded := call("count_over_time", over(e.ownSeries(metric(totalSide, edge)), d))
 	enough := complete * float64(d/c.o.Interval)
-	return unless(both(e.rate(e.total, d), begin), above(maxBy(e.groups, recorded), num(enough)))
+	return unless(both(h.past(d), begin), above(maxBy(e.groups, recorded), num(enough)))
 }
 
-// failedWhile returns the errors over d as long as the raw total is there.
-func (e events) failedWhile(d time.Duration, total string) parser.Expr {
-	return both(e.failed(d, total), e.own(total))
+// shifted returns an expression as it was some time ago.
+func shifted(e parser.Expr, by time.Duration) parser.Expr {
+	switch x := e.(type) {
+	case *parser.VectorSelector:
+		return ago(x, x.OriginalOffset+by)
+	case *parser.MatrixSelector:
+		out := *x
+		out.VectorSelector = shifted(x.VectorSelector, by)
+		return &out
+	case *parser.SubqueryExpr:
+		out := *x
+		out.OriginalOffset += by
+		return &out
+	case *parser.AggregateExpr:
+		out := *x
+		out.Expr = shifted(x.Expr, by)
+		return &out
+	case *parser.BinaryExpr:
+		out := *x
+		out.LHS, out.RHS = shifted(x.LHS, by), shifted(x.RHS, by)
+		return &out
+	case *parser.Call:
+		out := *x
+		out.Args = make(parser.Expressions, len(x.Args))
+		for i, arg := range x.Args {
+			out.Args[i] = shifted(arg, by)
+		}
+		return &out
+	case *parser.ParenExpr:
+		out := *x
+		out.Expr = shifted(x.Expr, by)
+		return &out
+	case *parser.UnaryExpr:
+		out := *x
+		out.Expr = shifted(x.Expr, by)
+		return &out
+	default:
+		return e
+	}
 }

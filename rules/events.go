@@ -26,14 +26,18 @@ func burst(o Options) time.Duration {
 	const longest = 4 * time.Minute
 	cycle := leastCommonMultiple(o.ScrapeInterval, o.Interval)
 	span := cycle
-	for span < 3*o.ScrapeInterval {
+	for span < (leastScrapes-1)*o.ScrapeInterval {
 		span += cycle
 	}
 	if b := span + o.ScrapeInterval; b <= longest {
 		return b
 	}
-	return max(4*o.ScrapeInterval, 2*o.Interval)
+	return max(leastScrapes*o.ScrapeInterval, 2*o.Interval)
 }
+
+// leastScrapes is how many scrapes a range of raw counters must hold for its
+// rate to survive one that fails.
+const leastScrapes = 4
 
 func leastCommonMultiple(a, b time.Duration) time.Duration {
 	x, y := a, b
@@ -64,87 +68,143 @@ func span(d time.Duration) string {
 	return model.Duration(d).String()
 }
 
-// slo adds the groups of one SLO to its service's file.
+// slo adds the groups of one SLO to its service's file. Those of a composite
+// come after all that it is made of.
 func (c *compiler) slo(s slo.SLO) error {
-	e, err := newEvents(s)
+	if s.SLI.Composite != nil {
+		return nil
+	}
+	return c.add(c.file(prefix+"slo-"+s.Service+".yaml"), s, nil)
+}
+
+// add adds the groups of an SLO to a file. parts are what a composite is made
+// of.
+func (c *compiler) add(f *File, s slo.SLO, parts []slo.SLO) error {
+	e, err := c.newEvents(s, parts)
 	if err != nil {
 		return fmt.Errorf("compile %s: %w", s.ID(), err)
 	}
-	f := c.file(prefix + "slo-" + s.Service + ".yaml")
-	f.Groups = append(f.Groups,
-		group("events/"+s.ID(), c.o.Interval, c.eventRules(e)...),
-		group("parameters/"+s.ID(), slow, c.parameters(s)))
+	if err := c.checkScrapes(s); err != nil {
+		return fmt.Errorf("compile %s: %w", s.ID(), err)
+	}
+	f.Groups = append(f.Groups, group("events/"+s.ID(), c.o.Interval, c.eventRules(e)...))
+	if rules := c.shortRules(e); len(rules) > 0 {
+		f.Groups = append(f.Groups, group("short/"+s.ID(), min(shortest, c.o.Interval), rules...))
+	}
+	f.Groups = append(f.Groups, group("parameters/"+s.ID(), slow, c.parameters(s)))
+	if s.Alerts.NoData != nil {
+		f.Groups = append(f.Groups, group("no-data/"+s.ID(), time.Minute, c.noData(e)))
+	}
 	if c.o.CatchUp {
 		f.Groups = append(f.Groups, c.catchUp(e)...)
 	}
 	return nil
 }
 
-// events are the counters of an SLO as expressions.
-type events struct {
-	slo         slo.SLO
-	total       *parser.VectorSelector
-	bad, good   *parser.VectorSelector // one is nil
-	labels      map[string]string      // that its rules set
-	groups      []string
-	longHistory string // recorded total over the whole window of the budget
+// shortest is how often at least short windows are evaluated.
+const shortest = 15 * time.Second
+
+// checkScrapes refuses what is too short for how often counters are scraped.
+func (c *compiler) checkScrapes(s slo.SLO) error {
+	least := leastScrapes * c.o.ScrapeInterval
+	for _, t := range s.Alerts.Tiers {
+		if d := min(t.Short, t.Long); d < least {
+			return fmt.Errorf("tier %s: its window of %s is shorter than %d scrapes of %s", t.Name, span(d), leastScrapes, span(c.o.ScrapeInterval))
+		}
+	}
+	if s.Slices != nil && s.Slices.Length < least {
+		return fmt.Errorf("slices of %s are shorter than %d scrapes of %s", span(s.Slices.Length), leastScrapes, span(c.o.ScrapeInterval))
+	}
+	return nil
 }
 
-func newEvents(s slo.SLO) (events, error) {
+// indicator is what an SLO counts, as expressions over raw series. Results
+// have the labels that the SLO groups by.
+type indicator interface {
+	// total returns the events a second over d, where there are series.
+	total(d time.Duration) parser.Expr
+	// failed returns those of them that failed, wherever there is the recorded
+	// total of the same time.
+	failed(d time.Duration, total parser.Expr) parser.Expr
+	// share returns the share of failed events over d, where there were any;
+	// what has no series of errors may be missing.
+	share(d time.Duration) parser.Expr
+	// seen returns something for each group that has series now.
+	seen() parser.Expr
+}
+
+// historical is an indicator whose raw series reach back over windows.
+type historical interface {
+	// past returns total and failed as they are over long windows.
+	past(d time.Duration) parser.Expr
+	pastFailed(d time.Duration, total parser.Expr) parser.Expr
+}
+
+// identified are the recorded series of one SLO.
+type identified struct {
+	service, name string
+	groups        []string
+}
+
+// own returns the recorded series of this SLO alone, by group. Its labels are
+// those of an indicator's results.
+func (i identified) own(name string) parser.Expr { return maxBy(i.groups, i.ownSeries(name)) }
+
+func (i identified) ownSeries(name string) *parser.VectorSelector {
+	return series(name, eq("service", i.service), eq("slo", i.name))
+}
+
+// events are what an SLO counts and what its rules are named.
+type events struct {
+	identified
+	indicator
+	slo         slo.SLO
+	labels      map[string]string // that its rules set
+	longHistory string            // recorded total over the whole window of the budget
+}
+
+// newEvents reads the SLI of an SLO. parts are what a composite is made of.
+func (c *compiler) newEvents(s slo.SLO, parts []slo.SLO) (events, error) {
 	e := events{
-		slo: s, groups: slices.Clone(s.GroupBy), longHistory: metric(totalSide, s.Window.Duration()),
-		labels: map[string]string{"slo": s.Name, "service": s.Service},
+		identified:  identified{service: s.Service, name: s.Name, groups: slices.Clone(s.GroupBy)},
+		slo:         s,
+		labels:      map[string]string{"slo": s.Name, "service": s.Service},
+		longHistory: metric(totalSide, s.Window.Duration()),
 	}
-	var err error
-	if e.total, err = selector(s.SLI.Events.Total); err != nil {
-		return e, fmt.Errorf("total: %w", err)
+	if unit, _ := s.Window.Calendar(); unit != "" {
+		e.longHistory = "slo:sli_" + totalSide + ":rate" + string(unit)
 	}
-	if s.SLI.Events.Good != "" {
-		if e.good, err = selector(s.SLI.Events.Good); err != nil {
-			return e, fmt.Errorf("good: %w", err)
-		}
-		return e, nil
+	i, err := c.indicator(s, e.identified, parts)
+	if err != nil {
+		return e, err
 	}
-	if e.bad, err = selector(s.SLI.Events.Errors); err != nil {
-		return e, fmt.Errorf("errors: %w", err)
+	e.indicator = i
+	if s.Slices != nil {
+		e.indicator = sliced{of: i, own: e.identified, length: s.Slices.Length, target: s.Slices.Target, burst: c.burst}
 	}
 	return e, nil
 }
 
-func selector(text string) (*parser.VectorSelector, error) {
-	expr, err := newParser().ParseExpr(text)
-	if err != nil {
-		return nil, err
+// indicator returns what the one part of an SLI that is set counts.
+func (c *compiler) indicator(s slo.SLO, own identified, parts []slo.SLO) (indicator, error) {
+	switch sli := s.SLI; {
+	case sli.Events != nil:
+		return c.counters(*sli.Events, own)
+	case sli.Latency != nil:
+		return c.latency(*sli.Latency, own)
+	case sli.Gauge != nil:
+		return c.gauge(*sli.Gauge, own)
+	case sli.PromQL != nil:
+		return newWindowed(*sli.PromQL, own)
+	case sli.Ratio != nil:
+		return c.shares(*sli.Ratio, own)
+	case sli.Logs != nil:
+		return newLogged(*sli.Logs, own), nil
+	case sli.Composite != nil:
+		return c.composite(s, own, parts)
+	default:
+		return nil, fmt.Errorf("it has no SLI")
 	}
-	vs, ok := expr.(*parser.VectorSelector)
-	if !ok {
-		return nil, fmt.Errorf("%q is not a selector", text)
-	}
-	return vs, nil
-}
-
-// rate returns the events a second of a counter over d, by group.
-func (e events) rate(counter *parser.VectorSelector, d time.Duration) parser.Expr {
-	return sumBy(e.groups, call("rate", over(counter, d)))
-}
-
-// own returns the recorded series of this SLO alone, by group. Its labels are
-// those of rate.
-func (e events) own(name string) parser.Expr { return maxBy(e.groups, e.ownSeries(name)) }
-
-func (e events) ownSeries(name string) *parser.VectorSelector {
-	return series(name, eq("service", e.slo.Service), eq("slo", e.slo.Name))
-}
-
-// failed returns the errors a second over d, where total is the recorded
-// total over d. Where there is no series of errors yet there are none; where
-// good events are counted, errors are what is missing to the total.
-func (e events) failed(d time.Duration, total string) parser.Expr {
-	none := mul(num(0), e.own(total))
-	if e.good == nil {
-		return either(e.rate(e.bad, d), none)
-	}
-	return call("clamp_min", sub(e.own(total), either(e.rate(e.good, d), none)), num(0))
 }
 
 // idle returns zero for what has been seen but has no series of its total
@@ -157,14 +217,39 @@ func (e events) idle() parser.Expr {
 	return mul(num(0), maxBy(e.groups, above(e.ownSeries(e.longHistory), num(0))))
 }
 
+// lull returns zero where there was a total a moment ago: scrapes failed, or
+// the series just vanished.
+func (e events) lull() parser.Expr { return mul(num(0), e.own(metric(totalSide, edge))) }
+
 // eventRules returns the four event series of an SLO.
 func (c *compiler) eventRules(e events) []rulefmt.Rule {
-	total5, totalB := metric(totalSide, edge), metric(totalSide, c.burst)
-	lull := mul(num(0), e.own(total5)) // scrapes failed, or the series just vanished
+	newest := c.sides(e, edge, either(e.total(edge), e.idle()), edge, 0)
+	older := c.sides(e, c.burst, either(e.total(c.burst), e.lull()), 0, c.burst/2)
+	if _, ok := e.indicator.(sliced); ok {
+		return []rulefmt.Rule{newest[0], older[0], older[1], newest[1]} // the newest reads the older
+	}
+	return append(newest, older...)
+}
+
+// shortRules returns the event series of the short windows that an SLO needs.
+func (c *compiler) shortRules(e events) []rulefmt.Rule {
+	var rules []rulefmt.Rule
+	for _, d := range c.shortWindows(e.slo) {
+		rules = append(rules, c.sides(e, d, either(e.total(d), e.lull()), d, 0)...)
+	}
+	return rules
+}
+
+// sides returns the rules of the total and the errors over d, both of which
+// are zero where a moment of the span that ended lag ago is excluded.
+func (c *compiler) sides(e events, d time.Duration, total parser.Expr, span, lag time.Duration) []rulefmt.Rule {
+	failed := e.failed(d, e.own(metric(totalSide, d)))
+	if excluded := c.excluded(e.slo, span, lag); excluded != nil {
+		total = mul(total, sub(num(1), excluded))
+		failed = mul(failed, sub(num(1), excluded))
+	}
 	return []rulefmt.Rule{
-		c.record(total5, either(e.rate(e.total, edge), e.idle()), e.labels),
-		c.record(metric(errorsSide, edge), e.failed(edge, total5), e.labels),
-		c.record(totalB, either(e.rate(e.total, c.burst), lull), e.labels),
-		c.record(metric(errorsSide, c.burst), e.failed(c.burst, totalB), e.labels),
+		c.record(metric(totalSide, d), total, e.labels),
+		c.record(metric(errorsSide, d), failed, e.labels),
 	}
 }

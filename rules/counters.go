@@ -1,0 +1,258 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/midwatch-slo/midwatch/slo"
+)
+
+// counters are a total and what failed or was good, as counters of raw
+// series.
+type counters struct {
+	own       identified
+	all       *parser.VectorSelector
+	bad, good *parser.VectorSelector // one is nil
+	within    bool                   // each series of bad is one of all
+	burst     time.Duration
+	scrape    time.Duration // how often they are scraped
+	born      bool          // series of bad, or good, may be born above zero
+}
+
+func (c *compiler) counters(e slo.Events, own identified) (counters, error) {
+	out := counters{own: own, burst: c.burst, scrape: c.o.ScrapeInterval, born: true}
+	var err error
+	if out.all, err = selector(e.Total); err != nil {
+		return out, fmt.Errorf("total: %w", err)
+	}
+	if e.Good != "" {
+		if out.good, err = selector(e.Good); err != nil {
+			return out, fmt.Errorf("good: %w", err)
+		}
+		// Where good events are part of the total, a series that is born
+		// above zero lacks the same in both.
+		out.born = !contains(out.all, out.good)
+		return out, nil
+	}
+	if out.bad, err = selector(e.Errors); err != nil {
+		return out, fmt.Errorf("errors: %w", err)
+	}
+	out.within = contains(out.all, out.bad)
+	return out, nil
+}
+
+// selector reads a plain selector.
+func selector(text string) (*parser.VectorSelector, error) {
+	expr, err := newParser().ParseExpr(text)
+	if err != nil {
+		return nil, err
+	}
+	vs, ok := expr.(*parser.VectorSelector)
+	if !ok {
+		return nil, fmt.Errorf("%q is not a selector", text)
+	}
+	return vs, nil
+}
+
+// contains says whether a selector has every matcher of another one, and so
+// selects nothing that the other does not.
+func contains(all, part *parser.VectorSelector) bool {
+	for _, m := range all.LabelMatchers {
+		if !slices.ContainsFunc(part.LabelMatchers, func(p *labels.Matcher) bool {
+			return p.Name == m.Name && p.Type == m.Type && p.Value == m.Value
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// rate returns the events a second of a counter over d, by group.
+func (n counters) rate(counter *parser.VectorSelector, d time.Duration) parser.Expr {
+	return sumBy(n.own.groups, call("rate", over(counter, d)))
+}
+
+// total is the rate of all events. Where errors are part of it, it is no less
+// than they are: a series that is born above zero is not in its rate yet.
+func (n counters) total(d time.Duration) parser.Expr {
+	if !n.within {
+		return n.rate(n.all, d)
+	}
+	failed := above(n.own.ownSeries(metric(errorsSide, d)), num(0))
+	return maxBy(n.own.groups, either(n.rate(n.all, d), failed))
+}
+
+// failed returns the errors a second over d. Where there is no series of
+// errors yet there are none; where good events are counted, errors are what
+// is missing to the total.
+func (n counters) failed(d time.Duration, total parser.Expr) parser.Expr {
+	if n.born {
+		return n.outOf(total, func(counter *parser.VectorSelector) parser.Expr { return n.rateFromBirth(counter, d) })
+	}
+	return n.pastFailed(d, total)
+}
+
+func (n counters) past(d time.Duration) parser.Expr { return n.rate(n.all, d) }
+
+func (n counters) pastFailed(d time.Duration, total parser.Expr) parser.Expr {
+	return n.outOf(total, func(counter *parser.VectorSelector) parser.Expr { return n.rate(counter, d) })
+}
+
+func (n counters) outOf(total parser.Expr, rate func(*parser.VectorSelector) parser.Expr) parser.Expr {
+	none := mul(num(0), total)
+	if n.good == nil {
+		return either(rate(n.bad), none)
+	}
+	return call("clamp_min", sub(total, either(rate(n.good), none)), num(0))
+}
+
+func (n counters) share(d time.Duration) parser.Expr {
+	busy := above(n.rate(n.all, d), num(0))
+	if n.good == nil {
+		return div(n.rate(n.bad, d), busy)
+	}
+	return missing(div(n.rate(n.good, d), busy), busy)
+}
+
+// missing returns the share of failed events from that of good ones: all of
+// them, where there is none of good ones.
+func missing(good, busy parser.Expr) parser.Expr {
+	return either(sub(num(1), good), add(num(1), mul(num(0), busy)))
+}
+
+func (n counters) seen() parser.Expr { return aggregate(parser.GROUP, n.own.groups, n.all) }
+
+// target are the labels by which a series tells what it was scraped from, and
+// what it was made by where that passed it on.
+func target() []string {
+	return []string{"exported_instance", "exported_job", "instance", "job", "namespace", "pod"}
+}
+
+// rateFromBirth is the rate of a counter whose series may appear with a value
+// above zero, as those of errors do that nothing counts before the first one.
+// Their first value are events: those of the time since the scrape before. So
+// a series that was not there all the time counts with its whole value, if
+//
+//   - its target had series of the total when the series itself was not there:
+//     a target that is found late does not bring what it counted before, and
+//   - no series of the same counter and target went away meanwhile: one that
+//     takes its place, under other labels, goes on from its value.
+func (n counters) rateFromBirth(counter *parser.VectorSelector, d time.Duration) parser.Expr {
+	since, weight := d-n.scrape, d
+	if d == n.burst {
+		weight = since // so many evaluations see a birth
+	}
+	before := ago(counter, since)
+	known := ago(with(n.all, ne("instance", "")), since)
+	born := unless(counter, before)
+	born = onTarget(parser.LAND, born, known)
+	born = onTarget(parser.LUNLESS, born, unless(before, counter))
+	return sumBy(n.own.groups, either(div(born, num(weight.Seconds())), call("rate", over(counter, d))))
+}
+
+// with returns a selector with one more matcher.
+func with(vs *parser.VectorSelector, m *labels.Matcher) *parser.VectorSelector {
+	out := *vs
+	out.LabelMatchers = append(slices.Clone(vs.LabelMatchers), m)
+	return &out
+}
+
+func onTarget(op parser.ItemType, l, r parser.Expr) parser.Expr {
+	b := binary(op, l, r).(*parser.BinaryExpr)
+	b.VectorMatching.On, b.VectorMatching.MatchingLabels = true, target()
+	return b
+}
+
+// latency counts what a histogram saw.
+func (c *compiler) latency(l slo.Latency, own identified) (indicator, error) {
+	histogram, err := selector(l.Histogram)
+	if err != nil {
+		return nil, fmt.Errorf("histogram: %w", err)
+	}
+	if l.Native {
+		return native{own: own, histogram: histogram, threshold: exact(l.Threshold.Rat())}, nil
+	}
+	bucket := named(histogram, "_bucket")
+	return counters{
+		own: own, burst: c.burst, scrape: c.o.ScrapeInterval,
+		all:  named(histogram, "_count"),
+		good: with(bucket, bounds(l.Threshold)),
+	}, nil
+}
+
+// named returns the selector of another metric, whose name ends with suffix.
+func named(vs *parser.VectorSelector, suffix string) *parser.VectorSelector {
+	name := vs.Name
+	out := *vs
+	out.LabelMatchers = nil
+	for _, m := range vs.LabelMatchers {
+		if m.Name == model.MetricNameLabel {
+			name = m.Value
+			continue
+		}
+		out.LabelMatchers = append(out.LabelMatchers, m)
+	}
+	out.Name = name + suffix
+	out.LabelMatchers = append(out.LabelMatchers, eq(model.MetricNameLabel, out.Name))
+	return &out
+}
+
+// bounds matches the label of a bucket's upper bound in each form that is
+// written: as the program exposes it, such as 1, 1.0 or 1e+06, and as
+// Prometheus 3 writes it, such as 1.0.
+func bounds(threshold slo.Decimal) *labels.Matcher {
+	value := exact(threshold.Rat())
+	forms := []string{threshold.String(), strconv.FormatFloat(value, 'f', -1, 64), strconv.FormatFloat(value, 'g', -1, 64)}
+	for _, form := range slices.Clone(forms) {
+		if !strings.ContainsAny(form, ".e") {
+			forms = append(forms, form+".0")
+		}
+	}
+	for i, form := range forms {
+		forms[i] = regexp.QuoteMeta(form)
+	}
+	slices.Sort(forms)
+	return labels.MustNewMatcher(labels.MatchRegexp, model.BucketLabel, strings.Join(slices.Compact(forms), "|"))
+}
+
+// native counts what a native histogram saw.
+type native struct {
+	own       identified
+	histogram *parser.VectorSelector
+	threshold float64
+}
+
+func (n native) rate(d time.Duration) parser.Expr {
+	return sumBy(n.own.groups, call("rate", over(n.histogram, d)))
+}
+
+func (n native) total(d time.Duration) parser.Expr { return call("histogram_count", n.rate(d)) }
+
+// failed is the share that was too slow of the total, where there is any:
+// that of nothing is not a number.
+func (n native) failed(d time.Duration, total parser.Expr) parser.Expr {
+	slow := sub(num(1), n.fast(d))
+	return either(mul(slow, above(total, num(0))), mul(num(0), total))
+}
+
+// fast returns the share of what was within the threshold.
+func (n native) fast(d time.Duration) parser.Expr {
+	return call("histogram_fraction", num(negativeInfinity()), num(n.threshold), n.rate(d))
+}
+
+func (n native) share(d time.Duration) parser.Expr { return finite(sub(num(1), n.fast(d))) }
+
+func (n native) seen() parser.Expr { return aggregate(parser.GROUP, n.own.groups, n.histogram) }
+
+func (n native) past(d time.Duration) parser.Expr { return n.total(d) }
+func (n native) pastFailed(d time.Duration, total parser.Expr) parser.Expr {
+	return n.failed(d, total)
+}
