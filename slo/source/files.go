@@ -16,7 +16,7 @@ import (
 // maxFileBytes bounds the size of one file.
 const maxFileBytes = 4 << 20
 
-func (l *loader) problem(file, message string, err error) {
+func (l *loader) unreadable(file, message string, err error) {
 	l.problems = append(l.problems, diag.Problem{File: file, Message: fmt.Sprintf("%s: %v", message, reason(err))})
 }
 
@@ -33,7 +33,7 @@ func (l *loader) path(path string) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		l.problem(path, "open", err)
+		l.unreadable(path, "open", err)
 	case info.IsDir():
 		l.folder(path)
 	default:
@@ -45,7 +45,7 @@ func (l *loader) folder(root string) {
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			l.problem(path, "read", err)
+			l.unreadable(path, "read", err)
 		case path != root && strings.HasPrefix(d.Name(), "."):
 			if d.IsDir() {
 				return fs.SkipDir
@@ -56,7 +56,7 @@ func (l *loader) folder(root string) {
 		return nil
 	})
 	if err != nil {
-		l.problem(root, "read", err)
+		l.unreadable(root, "read", err)
 	}
 }
 
@@ -76,7 +76,7 @@ func (l *loader) file(path string) {
 		real, err = filepath.Abs(real)
 	}
 	if err != nil {
-		l.problem(path, "open", err)
+		l.unreadable(path, "open", err)
 		return
 	}
 	if l.seen[real] {
@@ -85,7 +85,7 @@ func (l *loader) file(path string) {
 	l.seen[real] = true
 	content, err := read(path)
 	if err != nil {
-		l.problem(path, "read", err)
+		l.unreadable(path, "read", err)
 		return
 	}
 	l.content(path, content)

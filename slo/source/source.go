@@ -1,151 +1,185 @@
 // Package source reads SLOs from files and folders, whatever format they are
-// in: Midwatch's own or another tool's. It tells the formats apart and knows
-// nothing else of them: what a document says is read by package slo and by
-// those of the formats.
+// in: Midwatch's own, OpenSLO, Sloth's or Pyrra's. It tells the formats apart,
+// document by document, and knows nothing else of them: what a document says
+// is read by package slo and by those of the formats.
 package source
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/slo"
+	"github.com/midwatch-slo/midwatch/slo/foreign"
+	"github.com/midwatch-slo/midwatch/slo/openslo"
+	"github.com/midwatch-slo/midwatch/slo/pyrra"
+	"github.com/midwatch-slo/midwatch/slo/sloth"
 )
-
-// otherKinds are kinds of ours that may lie in the same folder and hold no
-// SLO.
-var otherKinds = []string{"OnCall", "HolidayCalendar"}
 
 // Load reads SLOs from files and folders. In a folder it reads every *.yaml
 // and *.yml, also of the folders below it, but nothing whose name begins with
-// a dot. The SLOs are in the order of their files and documents.
+// a dot. The SLOs are in the order of their files and documents. What refers to
+// other documents, as OpenSLO's do, finds those of all the files.
 //
 // The error is a diag.Problems with every problem of every file. The SLOs
 // that have none are returned also then.
 func Load(paths []string) ([]slo.SLO, error) {
-	l := loader{seen: map[string]bool{}}
-	for _, path := range paths {
-		l.path(path)
+	content := load(paths, false)
+	problems := content.Problems
+	if len(content.SLOs) == 0 && len(problems) == 0 {
+		problems = diag.Problems{none(paths, content.Parts)}
 	}
-	if len(l.slos) == 0 && len(l.problems) == 0 {
-		l.problems = append(l.problems, diag.Problem{
-			File: strings.Join(paths, ", "), Message: "no SLO found",
-			Hint: fmt.Sprintf("name files, or folders with *.yaml files, of apiVersion: %s, kind: %s", slo.APIVersion, slo.Kind),
-		})
+	return content.plain(), problems.Err()
+}
+
+func none(paths []string, parts int) diag.Problem {
+	p := diag.Problem{File: strings.Join(paths, ", "), Message: "no SLO found"}
+	if parts > 0 {
+		p.Hint = "what is there is for SLOs to refer to: name the files with the SLOs too"
+		return p
 	}
-	return l.slos, l.problems.Err()
+	p.Hint = fmt.Sprintf("name files, or folders with *.yaml files, of apiVersion: %s, kind: %s, or those of OpenSLO, Sloth or Pyrra", slo.APIVersion, slo.Kind)
+	return p
 }
 
 // Parse reads the SLOs of one file's content, as Load does.
 func Parse(name string, content []byte) ([]slo.SLO, error) {
-	var l loader
+	l := newLoader(false)
 	l.content(name, content)
-	return l.slos, l.problems.Err()
+	c := l.finish()
+	return c.plain(), c.Problems.Err()
+}
+
+// Content is what files hold.
+type Content struct {
+	SLOs  []SLO // that have no problem, in the order of their files and documents
+	Parts int   // documents that are no SLO but for SLOs to refer to, such as OpenSLO's SLIs
+	// Problems are all problems of all files, sorted by place.
+	Problems diag.Problems
+}
+
+// plain returns the SLOs alone.
+func (c Content) plain() []slo.SLO {
+	slos := make([]slo.SLO, len(c.SLOs))
+	for i, s := range c.SLOs {
+		slos[i] = s.SLO
+	}
+	return slos
+}
+
+// SLO is an SLO beside what it was read from.
+type SLO struct {
+	slo.SLO
+	Document slo.Document // as the native format has it
+	Format   string       // the tool whose format it was in, "" for the native one
+	From     string       // which one of its file it is, such as slos.1; "" for a native one
+}
+
+// Read reads what files and folders hold, as Load does.
+func Read(paths []string) Content {
+	c := load(paths, true)
+	_ = c.Problems.Err() // sorts them
+	return c
+}
+
+func load(paths []string, documents bool) Content {
+	l := newLoader(documents)
+	for _, path := range paths {
+		l.path(path)
+	}
+	return l.finish()
 }
 
 // loader gathers the SLOs and the problems of all files.
 type loader struct {
-	seen     map[string]bool // files that were read, by their real paths
+	documents bool            // whether the documents of native SLOs are kept
+	seen      map[string]bool // files that were read, by their real paths
+	yaml      yamldoc.Reader
+	number    int // of the file that is read
+	order     map[*yamldoc.File]int
+	openslo   openslo.Reader
+	sloth     sloth.Reader
+	pyrra     pyrra.Reader
+
 	unique   slo.Unique
-	slos     []slo.SLO
+	slos     []placed
+	parts    int
 	problems diag.Problems
 }
 
-func (l *loader) content(name string, content []byte) {
-	if !utf8.Valid(content) {
-		valid := content[:len(content)-len(afterValid(content))]
-		l.problems = append(l.problems, diag.Problem{File: name, Line: 1 + bytes.Count(valid, []byte("\n")), Message: "not UTF-8", Hint: "save the file as UTF-8"})
-		return
-	}
-	f, err := yamldoc.Parse(name, content)
-	if ps, ok := diag.Of(err); ok {
-		l.problems = append(l.problems, ps...)
-		return
-	}
-	for _, doc := range f.Docs {
-		l.document(f, doc)
-	}
+// placed is an SLO and where it is among all that are read.
+type placed struct {
+	SLO
+	file, line int
 }
 
-// afterValid returns b from its first byte that is not UTF-8.
-func afterValid(b []byte) []byte {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r == utf8.RuneError && n == 1 {
-			break
+func newLoader(documents bool) *loader {
+	return &loader{documents: documents, seen: map[string]bool{}, order: map[*yamldoc.File]int{}}
+}
+
+// finish reads what had to wait for all files to be there.
+func (l *loader) finish() Content {
+	for _, read := range []func() ([]foreign.Entry, diag.Problems){l.openslo.Read, l.sloth.Read, l.pyrra.Read} {
+		entries, problems := read()
+		l.problems = append(l.problems, problems...)
+		for i := range entries {
+			l.entry(&entries[i])
 		}
-		b = b[n:]
 	}
-	return b
+	slices.SortStableFunc(l.slos, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
+	})
+	c := Content{SLOs: make([]SLO, len(l.slos)), Parts: l.parts, Problems: l.problems}
+	slos := make([]slo.SLO, len(l.slos))
+	for i, s := range l.slos {
+		c.SLOs[i], slos[i] = s.SLO, s.SLO.SLO
+	}
+	if len(c.Problems) == 0 {
+		c.Problems = slo.CheckSet(slos)
+	}
+	c.Problems = once(c.Problems)
+	return c
 }
 
-func (l *loader) document(f *yamldoc.File, n *yaml.Node) {
-	p, ours := identify(f, n)
-	if p != nil {
-		l.problems = append(l.problems, *p)
-		return
+// once returns problems without those that are there twice: what SLOs share,
+// such as the window of an OpenSLO SLO's objectives, is said once.
+func once(problems diag.Problems) diag.Problems {
+	seen := map[diag.Problem]bool{}
+	return slices.DeleteFunc(problems, func(p diag.Problem) bool {
+		known := seen[p]
+		seen[p] = true
+		return known
+	})
+}
+
+// entry checks an SLO of another tool.
+func (l *loader) entry(e *foreign.Entry) {
+	s, problems := e.Check()
+	at := e.Find("metadata.name")
+	l.add(placed{SLO: SLO{SLO: s, Document: e.Document, Format: e.Format, From: e.From}, file: l.order[e.Place.File], line: e.Place.Node.Line}, at.Problem("", ""), problems)
+}
+
+// native reads an SLO of the native format.
+func (l *loader) native(f *yamldoc.File, n *yaml.Node) {
+	s, problems := slo.Decode(f, n)
+	found := SLO{SLO: s}
+	if l.documents {
+		_ = f.Decode(n, &found.Document) // its problems are known
 	}
-	if !ours {
-		return
-	}
-	s, ps := slo.Decode(f, n)
-	l.problems = append(l.problems, ps...)
-	if p := l.unique.Add(s, f.At(yamldoc.Lookup(n, "metadata.name"), "metadata.name", "", "")); p != nil {
+	l.add(placed{SLO: found, file: l.number, line: n.Line}, f.At(yamldoc.Lookup(n, "metadata.name"), "metadata.name", "", ""), problems)
+}
+
+// add takes an SLO that is valid and the only one of its name.
+func (l *loader) add(s placed, at diag.Problem, problems diag.Problems) {
+	l.problems = append(l.problems, problems...)
+	if p := l.unique.Add(s.SLO.SLO, at); p != nil {
 		l.problems = append(l.problems, *p)
-	} else if len(ps) == 0 {
+	} else if len(problems) == 0 {
 		l.slos = append(l.slos, s)
 	}
-}
-
-// identify says whether a document is an SLO of ours. A document of another
-// kind that is known holds none; any other is a problem.
-func identify(f *yamldoc.File, n *yaml.Node) (*diag.Problem, bool) {
-	if n.Kind != yaml.MappingNode {
-		p := f.At(n, "", "not an SLO: want a mapping", fmt.Sprintf("begin with apiVersion: %s and kind: %s", slo.APIVersion, slo.Kind))
-		return &p, false
-	}
-	version, hasVersion := scalarAt(n, "apiVersion")
-	kind, hasKind := scalarAt(n, "kind")
-	var p diag.Problem
-	switch {
-	case !hasVersion:
-		p = f.At(n, "apiVersion", "no apiVersion", "want "+slo.APIVersion)
-	case version.Value != slo.APIVersion:
-		p = f.At(version, "apiVersion", fmt.Sprintf("apiVersion %q cannot be read", clip(version.Value)), "this version reads "+slo.APIVersion)
-	case !hasKind:
-		p = f.At(n, "kind", "no kind", "want "+slo.Kind)
-	case kind.Value == slo.Kind:
-		return nil, true
-	case slices.Contains(otherKinds, kind.Value):
-		return nil, false
-	default:
-		p = f.At(kind, "kind", fmt.Sprintf("kind %q is not known", clip(kind.Value)), "want "+slo.Kind)
-	}
-	return &p, false
-}
-
-// scalarAt returns the value of a key of a mapping, if it has one that is a
-// scalar and not empty; else the mapping itself.
-func scalarAt(n *yaml.Node, key string) (*yaml.Node, bool) {
-	v := yamldoc.Lookup(n, key)
-	return v, v != n && v.Kind == yaml.ScalarNode && v.Value != ""
-}
-
-// clip shortens a text of the file for a message.
-func clip(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }
