@@ -187,7 +187,7 @@ func (s Number) MarshalYAML() (any, error) {
 // zone.
 type WindowText struct {
 	Rolling  string `yaml:"-"`
-	Calendar string `yaml:"calendar"`
+	Calendar string `yaml:"calendar,omitempty"`
 	Timezone string `yaml:"timezone,omitempty"`
 }
 

@@ -82,7 +82,7 @@ type Decimal struct {
 	value *big.Rat
 }
 
-var decimalPattern = regexp.MustCompile(`^[0-9]{1,6}(\.[0-9]{1,10})?$`)
+var decimalPattern = regexp.MustCompile(decimalPatternText)
 
 // ParseDecimal reads digits with at most ten decimal places, such as 99.95.
 func ParseDecimal(text string) (Decimal, error) {
