@@ -2,6 +2,7 @@ package slo_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,6 +116,61 @@ func TestSchemaTakesWhatIsValid(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The manual has a row for each field of the format, and no field has no
+// description.
+func TestEveryFieldIsInTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../docs/slo.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]bool{}
+	for line := range strings.Lines(string(manual)) {
+		if strings.HasPrefix(line, "| `") {
+			cell, _, _ := strings.Cut(line[1:], "|")
+			for i, name := range strings.Split(cell, "`") {
+				if i%2 == 1 {
+					rows[name[strings.LastIndexByte(name, '.')+1:]] = true
+				}
+			}
+		}
+	}
+	var doc struct {
+		Properties map[string]any
+	}
+	if err := json.Unmarshal(slo.Schema(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(path string, properties map[string]any)
+	walk = func(path string, properties map[string]any) {
+		for name, of := range properties {
+			field := of.(map[string]any)
+			if field["description"] == "" || !rows[name] && !slices.Contains([]string{"metadata", "spec"}, name) {
+				t.Errorf("%s.%s: described as %q, in the manual: %t", path, name, field["description"], rows[name])
+			}
+			for _, part := range parts(field) {
+				if below, ok := part["properties"].(map[string]any); ok {
+					walk(path+"."+name, below)
+				}
+			}
+		}
+	}
+	walk("", doc.Properties)
+}
+
+// parts returns a schema and what it is made of.
+func parts(schema map[string]any) []map[string]any {
+	all := []map[string]any{schema}
+	if items, ok := schema["items"].(map[string]any); ok {
+		all = append(all, parts(items)...)
+	}
+	if choices, ok := schema["oneOf"].([]any); ok {
+		for _, choice := range choices {
+			all = append(all, parts(choice.(map[string]any))...)
+		}
+	}
+	return all
 }
 
 // What a schema can catch, it catches: these broken documents need expressions
