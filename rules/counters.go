@@ -66,9 +66,7 @@ func selector(text string) (*parser.VectorSelector, error) {
 // selects nothing that the other does not.
 func contains(all, part *parser.VectorSelector) bool {
 	for _, m := range all.LabelMatchers {
-		if !slices.ContainsFunc(part.LabelMatchers, func(p *labels.Matcher) bool {
-			return p.Name == m.Name && p.Type == m.Type && p.Value == m.Value
-		}) {
+		if !slices.ContainsFunc(part.LabelMatchers, func(p *labels.Matcher) bool { return alike(m, p) }) {
 			return false
 		}
 	}
@@ -130,32 +128,40 @@ func missing(good, busy parser.Expr) parser.Expr {
 
 func (n counters) seen() parser.Expr { return aggregate(parser.GROUP, n.own.groups, n.all) }
 
-// target are the labels by which a series tells what it was scraped from, and
-// what it was made by where that passed it on.
-func target() []string {
-	return []string{"exported_instance", "exported_job", "instance", "job", "namespace", "pod"}
-}
-
 // rateFromBirth is the rate of a counter whose series may appear with a value
 // above zero, as those of errors do that nothing counts before the first one.
-// Their first value are events: those of the time since the scrape before. So
-// a series that was not there all the time counts with its whole value, if
-//
-//   - its target had series of the total when the series itself was not there:
-//     a target that is found late does not bring what it counted before, and
-//   - no series of the same counter and target went away meanwhile: one that
-//     takes its place, under other labels, goes on from its value.
+// Their first value are events, those since the scrape before. So a series
+// that was not there before counts with its whole value, if its sibling was: a
+// series of the total that has the same labels, but for those by which the
+// selectors differ. A target that is found late does not bring what it counted
+// before, nor does a series that goes on under other labels.
 func (n counters) rateFromBirth(counter *parser.VectorSelector, d time.Duration) parser.Expr {
 	since, weight := d-n.scrape, d
 	if d == n.burst {
 		weight = since // so many evaluations see a birth
 	}
-	before := ago(counter, since)
-	known := ago(with(n.all, ne("instance", "")), since)
-	born := unless(counter, before)
-	born = onTarget(parser.LAND, born, known)
-	born = onTarget(parser.LUNLESS, born, unless(before, counter))
-	return sumBy(n.own.groups, either(div(born, num(weight.Seconds())), call("rate", over(counter, d))))
+	born := unless(counter, ago(counter, since))
+	siblings := both(born, ago(n.all, since)).(*parser.BinaryExpr)
+	siblings.VectorMatching.MatchingLabels = differing(counter, n.all)
+	return sumBy(n.own.groups, either(div(siblings, num(weight.Seconds())), call("rate", over(counter, d))))
+}
+
+// differing returns the labels that two selectors do not match alike, sorted.
+func differing(a, b *parser.VectorSelector) []string {
+	var names []string
+	for _, pair := range [][2]*parser.VectorSelector{{a, b}, {b, a}} {
+		for _, m := range pair[0].LabelMatchers {
+			if m.Name != model.MetricNameLabel && !slices.ContainsFunc(pair[1].LabelMatchers, func(o *labels.Matcher) bool { return alike(m, o) }) {
+				names = append(names, m.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func alike(a, b *labels.Matcher) bool {
+	return a.Name == b.Name && a.Type == b.Type && a.Value == b.Value
 }
 
 // with returns a selector with one more matcher.
@@ -163,12 +169,6 @@ func with(vs *parser.VectorSelector, m *labels.Matcher) *parser.VectorSelector {
 	out := *vs
 	out.LabelMatchers = append(slices.Clone(vs.LabelMatchers), m)
 	return &out
-}
-
-func onTarget(op parser.ItemType, l, r parser.Expr) parser.Expr {
-	b := binary(op, l, r).(*parser.BinaryExpr)
-	b.VectorMatching.On, b.VectorMatching.MatchingLabels = true, target()
-	return b
 }
 
 // latency counts what a histogram saw.
