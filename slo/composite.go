@@ -42,7 +42,7 @@ func (c *checker) composite(in []ComponentText) []Component {
 func (c *checker) reference(field, text string) (service, name string) {
 	service, name, ok := strings.Cut(text, "/")
 	switch {
-	case !ok || !namePattern.MatchString(service) || !namePattern.MatchString(name):
+	case !ok || !isName(service) || !isName(name):
 		c.add(field, fmt.Sprintf("%q is not service/name", clip(text)), "such as payment-service/payment-availability")
 	case service == c.out.Service && name == c.out.Name:
 		c.add(field, "the SLO itself", "name others")

@@ -97,7 +97,7 @@ func (c *checker) events(in EventsText) *Events {
 
 // counter checks a selector of a counter.
 func (c *checker) counter(field, text string) {
-	if text != "" {
+	if text != "" && !isPlainSelector(text) {
 		c.selector(field, text, "give the counter alone, such as http_requests_total{app=\"shop\"}: Midwatch adds rate, range and sum")
 	}
 }

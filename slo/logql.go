@@ -15,7 +15,7 @@ const streamsHint = `a LogQL stream selector, such as {namespace="prod", app="sh
 // syntax of a PromQL selector without a metric name.
 func (c *checker) streams(field, text string) {
 	c.out.Logs = text
-	if text == "" {
+	if text == "" || isPlainStreams(text) {
 		return
 	}
 	rest, ok := c.streamSelector(field, text)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -28,8 +27,6 @@ var reserved = []string{
 	"alertname", "calendar", "parameter", "percent", "period", "scope", "service", "severity", "slo", "tier", "timezone",
 }
 
-var namePattern = regexp.MustCompile(namePatternText)
-
 const namePatternText = `^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`
 
 // metadata checks what names the SLO.
@@ -42,6 +39,13 @@ func (c *checker) metadata() {
 	c.out.Service = c.name("spec.service", c.in.Spec.Service)
 }
 
+// isName says whether a text is as namePatternText says.
+func isName(text string) bool {
+	inside := func(r rune) bool { return isNameRune(r) || r == '.' || r == '-' }
+	atEnd := func(b byte) bool { return b != '.' && b != '-' && b != '_' }
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !inside(r) }) && atEnd(text[0]) && atEnd(text[len(text)-1])
+}
+
 // name checks a name that becomes a label value and part of a file's name.
 func (c *checker) name(field, value string) string {
 	const hint = "letters, digits, '-', '_' and '.', such as payment-availability"
@@ -50,7 +54,7 @@ func (c *checker) name(field, value string) string {
 		c.missing(field, hint)
 	case len(value) > maxName:
 		c.add(field, fmt.Sprintf("longer than %d characters", maxName), "")
-	case !namePattern.MatchString(value):
+	case !isName(value):
 		c.add(field, fmt.Sprintf("%q is not a name", clip(value)), hint+"; the first and the last are a letter or a digit")
 	default:
 		return value

@@ -36,6 +36,9 @@ func (c *checker) canFire(t Tier) (percent string, ok bool) {
 	if c.out.Objective.value == nil || t.Outage || t.Factor == nil {
 		return "", true
 	}
+	if factor, _ := t.Factor.Float64(); factor*(1-c.out.Objective.approximate()/100) < 0.99 {
+		return "", true // far from it: exact numbers need not be asked
+	}
 	threshold, _ := t.Thresholds(c.out)
 	if threshold.Cmp(big.NewRat(1, 1)) < 0 {
 		return "", true

@@ -6,7 +6,8 @@ package slo
 import (
 	"fmt"
 	"math/big"
-	"regexp"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -82,18 +83,24 @@ type Decimal struct {
 	value *big.Rat
 }
 
-var decimalPattern = regexp.MustCompile(decimalPatternText)
-
 // ParseDecimal reads digits with at most ten decimal places, such as 99.95.
 func ParseDecimal(text string) (Decimal, error) {
-	if !decimalPattern.MatchString(text) {
+	whole, fraction, hasPoint := strings.Cut(text, ".")
+	if len(whole) < 1 || len(whole) > 6 || !digits(whole) || len(fraction) > 10 || !digits(fraction) || hasPoint && fraction == "" {
 		return Decimal{}, fmt.Errorf("%q is not a decimal number with at most 10 decimal places", text)
 	}
-	value, ok := new(big.Rat).SetString(text)
-	if !ok {
-		return Decimal{}, fmt.Errorf("%q is not a number", text)
+	var number, scale int64 = 0, 1 // at most 16 digits
+	for _, digit := range whole + fraction {
+		number = 10*number + int64(digit-'0')
 	}
-	return Decimal{text: text, value: value}, nil
+	for range fraction {
+		scale *= 10
+	}
+	return Decimal{text: text, value: big.NewRat(number, scale)}, nil
+}
+
+func digits(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
 }
 
 // String returns what the author wrote.
@@ -115,6 +122,16 @@ func (d Decimal) Rat() *big.Rat {
 // Float64 returns the nearest float.
 func (d Decimal) Float64() float64 {
 	f, _ := d.Rat().Float64()
+	return f
+}
+
+// approximate returns the value with the precision of a float, more cheaply
+// than Float64.
+func (d Decimal) approximate() float64 {
+	f, err := strconv.ParseFloat(d.text, 64)
+	if err != nil {
+		return 0 // of the zero Decimal
+	}
 	return f
 }
 
