@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/midwatch-slo/midwatch/slo"
 )
 
 // raw names the events a second of a window read from raw counters alone.
@@ -16,6 +18,9 @@ func raw(side string, d time.Duration) string {
 // recorded for it to be read from recorded series.
 const complete = 0.9
 
+// longestRaw is the longest window that is read from raw counters.
+const longestRaw = 3 * day
+
 // catchUp returns the groups that read whole windows of an SLO from raw
 // counters until they are recorded: those of an hour and below as often as
 // the windows themselves, the longer ones less often. What has no raw history
@@ -26,7 +31,10 @@ func (c *compiler) catchUp(e events) []rulefmt.RuleGroup {
 		return nil
 	}
 	var fast, lazy []rulefmt.Rule
-	for _, w := range append(fastWindows(c.o), slowWindows(c.o)...) {
+	for _, w := range c.windows([]slo.SLO{e.slo}) {
+		if w.length > longestRaw {
+			continue
+		}
 		total := e.own(raw(totalSide, w.length))
 		rules := []rulefmt.Rule{
 			c.record(raw(totalSide, w.length), c.rawTotal(e, h, w.length), e.labels),

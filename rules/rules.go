@@ -101,6 +101,17 @@ type compiler struct {
 	seen   map[uint64]bool // shapes of expressions that were parsed again
 	files  []File
 	errs   []error
+
+	scope        scope
+	slos         int // how many there are
+	carried      carried
+	recorded     []window               // beyond event series, shortest first
+	fastWindows  map[time.Duration]bool // recorded at every evaluation
+	groupSets    [][]string             // of the fleet's SLOs
+	calendarSLOs bool                   // some budget's window is a calendar's
+	excludes     bool                   // some SLO has exclusions
+	ownCaution   bool                   // some SLO wants another certainty than most
+	holds        bool                   // some tier must hold for a time
 }
 
 // file returns the file of that name, the last one or a new one.

@@ -1,50 +1,28 @@
 package rules
 
 import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
-
-// window is a time over which errors and total are recorded.
-type window struct {
-	length time.Duration
-	tile   time.Duration // the shorter window that it is laid out of; 0 for one with an edge
-	every  time.Duration // how often tile is recorded
-}
 
 const (
 	hour = time.Hour
 	day  = 24 * hour
 )
 
-// fastWindows are those of the tiers that page, slowWindows the others. Each
-// is made of those before it.
-func fastWindows(o Options) []window {
-	return []window{{length: 30 * time.Minute}, {length: hour}, {length: 6 * hour, tile: hour, every: o.Interval}}
+// all returns a recorded series of every SLO: of the cluster, or of the fleet
+// where the rules are the fleet's.
+func (c *compiler) all(name string) *parser.VectorSelector {
+	return series(name, append(c.scope.matchers(), ne("slo", ""))...)
 }
-
-func slowWindows(o Options) []window {
-	return []window{
-		{length: 2 * hour, tile: hour, every: o.Interval},
-		{length: day, tile: 6 * hour, every: o.Interval},
-		{length: 3 * day, tile: day, every: slow},
-	}
-}
-
-// period returns the window of an error budget: three-day tiles where they
-// fit, else days.
-func period(days int) window {
-	w := window{length: time.Duration(days) * day, tile: day, every: slow}
-	if days%3 == 0 {
-		w.tile = 3 * day
-	}
-	return w
-}
-
-// all returns a recorded event series of every SLO.
-func all(name string) *parser.VectorSelector { return series(name, ne("slo", "")) }
 
 // window returns the two rules of a window.
 func (c *compiler) window(w window) []rulefmt.Rule {
@@ -54,14 +32,46 @@ func (c *compiler) window(w window) []rulefmt.Rule {
 	}
 }
 
-// windowed returns the events a second of a side over a window. What
-// catch-up rules read from raw counters, if they are there, comes first.
+// windowed returns the events a second of a side over a window, for the SLOs
+// that need it. What catch-up rules read from raw counters, if they are
+// there, comes first.
 func (c *compiler) windowed(side string, w window) parser.Expr {
-	e := c.edged
-	if w.tile != 0 {
-		e = c.tiled
+	var e parser.Expr
+	if len(w.parts) == 0 {
+		e = c.edged(side, w)
+	} else {
+		e = c.tiled(side, w)
 	}
-	return either(all(raw(side, w.length)), e(side, w))
+	if c.o.CatchUp {
+		e = either(c.all(raw(side, w.length)), e)
+	}
+	if len(w.needs.slos) == c.slos {
+		return e
+	}
+	return onIdentity(parser.LAND, e, c.needing(w.needs))
+}
+
+// needing returns something for each SLO that needs a window.
+func (c *compiler) needing(n needs) parser.Expr {
+	var any []parser.Expr
+	if len(n.tiers) > 0 {
+		names := slices.Sorted(maps.Keys(n.tiers))
+		for i, name := range names {
+			names[i] = regexp.QuoteMeta(name)
+		}
+		tier := eq("tier", names[0])
+		if len(names) > 1 {
+			tier = labels.MustNewMatcher(labels.MatchRegexp, "tier", strings.Join(names, "|"))
+		}
+		any = append(any, maxBy(identity(), series(parameterSeries, eq("parameter", parameterThreshold), ne("slo", ""), tier)))
+	}
+	for _, d := range slices.Sorted(maps.Keys(n.periods)) {
+		any = append(any, c.lasting(d))
+	}
+	if len(n.units) > 0 {
+		any = append(any, parameter(parameterCalendar))
+	}
+	return chain(parser.LOR, any...)
 }
 
 // edged returns a window whose newest five minutes are rates of raw counters
@@ -69,12 +79,15 @@ func (c *compiler) windowed(side string, w window) parser.Expr {
 // are no errors, at the traffic there is.
 func (c *compiler) edged(side string, w window) parser.Expr {
 	length := w.length
-	newest := all(metric(side, edge))
+	if length%c.o.Interval != 0 {
+		c.errs = append(c.errs, fmt.Errorf("compile window %s: it is not a whole number of evaluations, one each %s", span(length), c.o.Interval))
+	}
+	newest := c.all(metric(side, edge))
 	evaluations := float64((length - edge) / c.o.Interval)
 	// A burst recorded at t is the rate of the time around t - burst/2. The
 	// millisecond keeps Prometheus 2, whose ranges are closed on both sides,
 	// from reading one sample more.
-	older := over(ago(all(metric(side, c.burst)), edge-c.burst/2), length-edge-time.Millisecond)
+	older := over(ago(c.all(metric(side, c.burst)), edge-c.burst/2), length-edge-time.Millisecond)
 	var sum parser.Expr
 	if side == errorsSide {
 		sum = either(call("sum_over_time", older), mul(num(0), newest))
@@ -84,23 +97,50 @@ func (c *compiler) edged(side string, w window) parser.Expr {
 	return div(add(mul(num(float64(edge/c.o.Interval)), newest), sum), num(float64(length/c.o.Interval)))
 }
 
-// tiled returns a window laid out of the same recorded window at successive
-// offsets. Where one is missing there are no errors, at today's traffic.
+// tiled returns a window laid out of recorded ones at successive offsets.
+// Where one is missing there are no errors, at today's traffic.
 func (c *compiler) tiled(side string, w window) parser.Expr {
-	tile := all(metric(side, w.tile))
-	none := parser.Expr(tile)
+	unit := w.parts[len(w.parts)-1].length // the weight of each part is a multiple
+	for _, p := range w.parts {
+		unit = greatestCommonDivisor(unit, p.length)
+	}
+	newest := c.all(metric(side, w.parts[0].length))
+	none := parser.Expr(newest)
 	if side == errorsSide {
-		none = mul(num(0), tile)
+		none = mul(num(0), newest)
 	}
-	n := int(w.length / w.tile)
-	parts := []parser.Expr{tile}
-	for k := 1; k < n; k++ {
-		past := over(ago(tile, time.Duration(k)*w.tile), stands(w.every))
-		parts = append(parts, either(call("last_over_time", past), none))
+	weighted := func(e parser.Expr, p part) parser.Expr {
+		if p.length == unit {
+			return e
+		}
+		return mul(num(float64(p.length/unit)), e)
 	}
-	return div(chain(parser.ADD, parts...), num(float64(n)))
+	sum := []parser.Expr{weighted(newest, w.parts[0])}
+	for _, p := range w.parts[1:] {
+		past := over(ago(c.past(metric(side, p.length)), p.offset), stands(c.every(p.length)))
+		sum = append(sum, weighted(either(call("last_over_time", past), none), p))
+	}
+	return div(chain(parser.ADD, sum...), num(float64(w.length/unit)))
 }
 
-// stands returns how long a recorded tile stands for those after it that
-// were not recorded: 30 evaluations, and not less than an instant looks back.
-func stands(every time.Duration) time.Duration { return max(30*every, 5*time.Minute) }
+// past returns a recorded series of whoever has it: what it is added to is of
+// SLOs alone. One matcher less is a third of the time to select it.
+func (c *compiler) past(name string) *parser.VectorSelector {
+	return series(name, c.scope.matchers()...)
+}
+
+func greatestCommonDivisor(a, b time.Duration) time.Duration {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// stands returns how long a recorded tile stands for those after it that were
+// not recorded, as while Prometheus restarts.
+func stands(every time.Duration) time.Duration {
+	if every < slow {
+		return 10 * time.Minute
+	}
+	return 30 * time.Minute
+}
