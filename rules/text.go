@@ -19,110 +19,119 @@ const longestLine = 100
 // Beside the text it hashes the expression's shape: its nodes and operators,
 // without names, numbers, texts and lengths of time.
 type writer struct {
-	text    []byte
+	line    []byte  // the expression in one line
+	nodes   []piece // its nodes, each before those below it
+	text    []byte  // broken into lines where it is long
 	shape   uint64
-	foreign bool     // some node's text came from the parser's printer
-	marking bool     // the shape is hashed
-	parts   [][]byte // matchers of the selector at hand
+	foreign bool // some node's text came from the parser's printer
+
+	spans    map[time.Duration]string // as they are written
+	matchers []byte                   // of the selector at hand
+	parts    []piece                  // where each of them is
 }
+
+// piece is a part of a text, and of how many nodes.
+type piece struct{ begin, end, nodes int }
 
 // print replaces the text, shape and foreign by those of an expression.
 func (w *writer) print(e parser.Expr) {
-	w.text, w.shape, w.foreign, w.marking = w.text[:0], 14695981039346656037, false, true
+	w.line, w.nodes, w.text = w.line[:0], w.nodes[:0], w.text[:0]
+	w.shape, w.foreign = 14695981039346656037, false
 	w.flat(e)
-	w.marking = false
-	if len(w.text) > longestLine {
-		w.text = w.text[:0]
-		w.pretty(e, 0)
-		w.text = bytes.TrimSpace(w.text) // the first line may be indented
-	}
+	w.pretty(e, 0, 0)
+	w.text = bytes.TrimSpace(w.text) // the first line may be indented
 }
 
-func (w *writer) put(s string) { w.text = append(w.text, s...) }
+func (w *writer) put(s string) { w.line = append(w.line, s...) }
 
 // mark hashes a part of the shape (FNV-1a).
 func (w *writer) mark(s string) {
-	if !w.marking {
-		return
-	}
 	for i := range len(s) {
 		w.shape = (w.shape ^ uint64(s[i])) * 1099511628211
 	}
 }
 
-func (w *writer) indent(n int) {
-	for range n {
-		w.put("  ")
-	}
-}
-
-// pretty writes an expression that begins on a line of its own, unless level
-// is zero.
-func (w *writer) pretty(e parser.Expr, level int) {
-	w.indent(level)
-	begin := len(w.text)
-	w.flat(e)
-	if len(w.text)-begin <= longestLine || !splits(e) {
+// pretty writes the node of that number from the line to the text, on a line
+// of its own unless level is zero, broken where it is too long.
+func (w *writer) pretty(e parser.Expr, node, level int) {
+	p := w.nodes[node]
+	if p.end-p.begin <= longestLine {
+		w.indent(level)
+		w.copy(p.begin, p.end)
 		return
 	}
-	w.text = w.text[:begin]
+	child := node + 1
 	switch x := e.(type) {
 	case *parser.AggregateExpr:
-		w.operation(x)
-		w.put("(\n")
+		w.opening(p.begin, w.nodes[child].begin, level)
 		if x.Op.IsAggregatorWithParam() {
-			w.pretty(x.Param, level+1)
-			w.put(",\n")
+			w.pretty(x.Param, child, level+1)
+			w.text = append(w.text, ",\n"...)
+			child += w.nodes[child].nodes
 		}
-		w.pretty(x.Expr, level+1)
+		w.pretty(x.Expr, child, level+1)
 		w.closing(level)
 	case *parser.BinaryExpr:
-		w.text = w.text[:begin-2*level] // its sides are indented, not itself
-		w.pretty(x.LHS, level+1)
-		w.put("\n")
+		right := child + w.nodes[child].nodes
+		w.pretty(x.LHS, child, level+1)
+		w.text = append(w.text, '\n')
 		w.indent(level)
-		w.operator(x)
-		w.put("\n")
-		w.pretty(x.RHS, level+1)
+		w.copy(w.nodes[child].end+1, w.nodes[right].begin-1)
+		w.text = append(w.text, '\n')
+		w.pretty(x.RHS, right, level+1)
 	case *parser.Call:
-		w.put(x.Func.Name)
-		w.put("(\n")
+		w.opening(p.begin, p.begin+len(x.Func.Name)+1, level)
 		for i, arg := range x.Args {
 			if i > 0 {
-				w.put(",\n")
+				w.text = append(w.text, ",\n"...)
 			}
-			w.pretty(arg, level+1)
+			w.pretty(arg, child, level+1)
+			child += w.nodes[child].nodes
 		}
 		w.closing(level)
 	case *parser.ParenExpr:
-		w.put("(\n")
-		w.pretty(x.Expr, level+1)
+		w.opening(p.begin, p.begin+1, level)
+		w.pretty(x.Expr, child, level+1)
 		w.closing(level)
 	case *parser.SubqueryExpr:
-		w.text = w.text[:begin-2*level]
-		w.pretty(x.Expr, level)
-		w.put(x.ShortString())
+		w.pretty(x.Expr, child, level)
+		w.copy(w.nodes[child].end, p.end)
+	default:
+		w.indent(level)
+		w.copy(p.begin, p.end)
 	}
+}
+
+func (w *writer) copy(begin, end int) { w.text = append(w.text, w.line[begin:end]...) }
+
+func (w *writer) indent(n int) {
+	for range n {
+		w.text = append(w.text, "  "...)
+	}
+}
+
+// opening writes what comes before the first node in parentheses.
+func (w *writer) opening(begin, end, level int) {
+	w.indent(level)
+	w.copy(begin, end)
+	w.text = append(w.text, '\n')
 }
 
 func (w *writer) closing(level int) {
-	w.put("\n")
+	w.text = append(w.text, '\n')
 	w.indent(level)
-	w.put(")")
+	w.text = append(w.text, ')')
 }
 
-// splits says whether an expression can be broken into lines.
-func splits(e parser.Expr) bool {
-	switch e.(type) {
-	case *parser.AggregateExpr, *parser.BinaryExpr, *parser.Call, *parser.ParenExpr, *parser.SubqueryExpr:
-		return true
-	default:
-		return false
-	}
-}
-
-// flat writes an expression in one line.
+// flat writes an expression to the line.
 func (w *writer) flat(e parser.Expr) {
+	node := len(w.nodes)
+	w.nodes = append(w.nodes, piece{begin: len(w.line)})
+	w.node(e)
+	w.nodes[node].end, w.nodes[node].nodes = len(w.line), len(w.nodes)-node
+}
+
+func (w *writer) node(e parser.Expr) {
 	switch x := e.(type) {
 	case *parser.AggregateExpr:
 		w.operation(x)
@@ -132,8 +141,7 @@ func (w *writer) flat(e parser.Expr) {
 			w.put(", ")
 		}
 		w.flat(x.Expr)
-		w.put(")")
-		w.mark(")")
+		w.end()
 	case *parser.BinaryExpr:
 		w.mark("binary")
 		w.flat(x.LHS)
@@ -152,14 +160,17 @@ func (w *writer) flat(e parser.Expr) {
 			}
 			w.flat(arg)
 		}
-		w.put(")")
-		w.mark(")")
+		w.end()
 	case *parser.ParenExpr:
 		w.put("(")
 		w.mark("paren(")
 		w.flat(x.Expr)
-		w.put(")")
-		w.mark(")")
+		w.end()
+	case *parser.SubqueryExpr:
+		w.mark("subquery")
+		w.flat(x.Expr)
+		w.put(x.ShortString())
+		w.foreign = w.foreign || x.RangeExpr != nil || x.StepExpr != nil || x.OriginalOffsetExpr != nil || x.Timestamp != nil || x.StartOrEnd != 0
 	case *parser.MatrixSelector:
 		w.matrix(x)
 	case *parser.VectorSelector:
@@ -168,10 +179,16 @@ func (w *writer) flat(e parser.Expr) {
 		w.number(x)
 	case *parser.StringLiteral:
 		w.mark("string")
-		w.text = strconv.AppendQuote(w.text, x.Val)
+		w.line = quoted(w.line, x.Val)
 	default:
 		w.other(e)
 	}
+}
+
+// end closes what flat opened.
+func (w *writer) end() {
+	w.put(")")
+	w.mark(")")
 }
 
 // other writes what only people write, by the parser's own printer.
@@ -189,7 +206,7 @@ func (w *writer) number(x *parser.NumberLiteral) {
 	if x.Val < 0 {
 		w.mark("-")
 	}
-	w.text = strconv.AppendFloat(w.text, x.Val, 'f', -1, 64)
+	w.line = strconv.AppendFloat(w.line, x.Val, 'f', -1, 64)
 }
 
 // operation writes an aggregation up to its parenthesis.
@@ -220,7 +237,7 @@ func (w *writer) labels(names []string) {
 		if model.LegacyValidation.IsValidLabelName(name) {
 			w.put(name)
 		} else {
-			w.text = strconv.AppendQuote(w.text, name)
+			w.line = strconv.AppendQuote(w.line, name)
 		}
 	}
 	w.put(")")
@@ -241,7 +258,7 @@ func (w *writer) operator(x *parser.BinaryExpr) {
 	many := m.Card == parser.CardManyToOne || m.Card == parser.CardOneToMany
 	if m.FillValues.LHS != nil || m.FillValues.RHS != nil {
 		w.foreign = true
-		w.text = append(w.text, x.ShortString()[len(x.Op.String()):]...)
+		w.put(x.ShortString()[len(x.Op.String()):])
 		return
 	}
 	if len(m.MatchingLabels) > 0 || m.On || many {
@@ -273,7 +290,7 @@ func (w *writer) matrix(x *parser.MatrixSelector) {
 	w.mark("matrix")
 	w.name(vs)
 	w.put("[")
-	w.put(duration(x.Range))
+	w.put(w.duration(x.Range))
 	w.put("]")
 	w.offset(vs.OriginalOffset)
 }
@@ -298,43 +315,74 @@ func (w *writer) offset(d time.Duration) {
 	case d > 0:
 		w.mark("offset")
 		w.put(" offset ")
-		w.put(duration(d))
+		w.put(w.duration(d))
 	case d < 0:
 		w.mark("offset-")
 		w.put(" offset -")
-		w.put(duration(-d))
+		w.put(w.duration(-d))
 	}
 }
 
 func duration(d time.Duration) string { return model.Duration(d).String() }
 
+// duration returns a duration's text.
+func (w *writer) duration(d time.Duration) string {
+	text, ok := w.spans[d]
+	if !ok {
+		if w.spans == nil {
+			w.spans = map[time.Duration]string{}
+		}
+		text = duration(d)
+		w.spans[d] = text
+	}
+	return text
+}
+
 // name writes the metric and the matchers of a selector, in the order of
 // their texts.
 func (w *writer) name(vs *parser.VectorSelector) {
 	w.put(vs.Name)
-	begin := len(w.text)
-	w.parts = w.parts[:0]
+	w.matchers, w.parts = w.matchers[:0], w.parts[:0]
 	for _, m := range vs.LabelMatchers {
 		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && m.Value == vs.Name && m.Value != "" {
 			continue
 		}
 		w.mark(m.Type.String())
-		from := len(w.text)
+		begin := len(w.matchers)
 		if model.LegacyValidation.IsValidLabelName(m.Name) {
-			w.put(m.Name)
+			w.matchers = append(w.matchers, m.Name...)
 		} else {
-			w.text = strconv.AppendQuote(w.text, m.Name)
+			w.matchers = strconv.AppendQuote(w.matchers, m.Name)
 		}
-		w.put(m.Type.String())
-		w.text = strconv.AppendQuote(w.text, m.Value)
-		w.parts = append(w.parts, slices.Clone(w.text[from:]))
+		w.matchers = append(w.matchers, m.Type.String()...)
+		w.matchers = quoted(w.matchers, m.Value)
+		w.parts = append(w.parts, piece{begin: begin, end: len(w.matchers)})
 	}
-	w.text = w.text[:begin]
 	if len(w.parts) == 0 {
 		return
 	}
-	slices.SortFunc(w.parts, bytes.Compare)
-	w.put("{")
-	w.text = append(w.text, bytes.Join(w.parts, []byte(","))...)
+	slices.SortFunc(w.parts, func(a, b piece) int {
+		return bytes.Compare(w.matchers[a.begin:a.end], w.matchers[b.begin:b.end])
+	})
+	for i, p := range w.parts {
+		if i == 0 {
+			w.put("{")
+		} else {
+			w.put(",")
+		}
+		w.line = append(w.line, w.matchers[p.begin:p.end]...)
+	}
 	w.put("}")
+}
+
+// quoted appends a text in double quotes.
+func quoted(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(b, s)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
 }

@@ -44,7 +44,7 @@ func (d dice) vector(depth int) parser.Expr {
 		return d.selector()
 	}
 	v := func() parser.Expr { return d.vector(depth - 1) }
-	switch d.IntN(10) {
+	switch d.IntN(13) {
 	case 0:
 		return sumBy(d.groups(), v())
 	case 1:
@@ -63,6 +63,16 @@ func (d dice) vector(depth int) parser.Expr {
 		return constant(big.NewRat(int64(d.IntN(1000)), 1000), d.label(), d.word())
 	case 8:
 		return call("avg_over_time", over(d.selector(), d.span()))
+	case 9:
+		b := binary(parser.GTR, v(), num(d.Float64())).(*parser.BinaryExpr)
+		b.ReturnBool = true
+		return b
+	case 10:
+		b := both(v(), v()).(*parser.BinaryExpr)
+		b.VectorMatching.MatchingLabels = []string{d.label()}
+		return b
+	case 11:
+		return aggregate(parser.GROUP, d.groups(), finite(v()))
 	default:
 		return unless(div(v(), num(300)), above(v(), num(0)))
 	}
@@ -92,5 +102,41 @@ func TestTextIsThatOfTheParser(t *testing.T) {
 		if _, err := verified(e, text); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A subquery's text is parsed as the same tree. The parser's own printer does
+// not indent it.
+func TestTextOfSubqueries(t *testing.T) {
+	t.Parallel()
+	d := dice{rand.New(rand.NewPCG(3, 4))}
+	var w writer
+	for range 1000 {
+		e := sumBy(d.groups(), call("avg_over_time", subquery(d.vector(d.IntN(4)), d.span(), 15*time.Second)))
+		w.print(e)
+		if _, err := verified(e, string(w.text)); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.Join(strings.Fields(string(w.text)), ""), strings.Join(strings.Fields(e.Pretty(0)), ""); got != want {
+			t.Fatalf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// One expression of a shape is parsed again, and every one of another shape.
+func TestEachShapeIsParsedAgain(t *testing.T) {
+	sum := add(num(1), num(2)).(*parser.BinaryExpr)
+	bare := &parser.BinaryExpr{Op: parser.MUL, LHS: sum, RHS: num(3)} // prints as 1 + 2 * 3
+	var c compiler
+	for _, e := range []parser.Expr{sum, add(num(3), num(4)), mul(sum, num(3))} {
+		if _, err := c.text(e); err != nil {
+			t.Error(err)
+		}
+	}
+	if text, err := c.text(bare); err == nil {
+		t.Errorf("%s is printed", text)
+	}
+	if len(c.seen) != 2 {
+		t.Errorf("%d shapes of three expressions", len(c.seen))
 	}
 }
