@@ -12,6 +12,9 @@ import (
 type LokiSpec struct {
 	Dir    string // for configuration, data and log; it is created
 	Listen string // address; "" is a free one on loopback
+	// RemoteWrite is the URL to which its ruler writes what the rule files in
+	// Dir/rules/fake record; "" runs no ruler.
+	RemoteWrite string
 }
 
 // Loki is a running Loki: one process, data on disk, no tenants.
@@ -54,6 +57,19 @@ limits_config:
   per_stream_rate_limit_burst: 128MB
 `
 
+// rulerConfig is added where rules are evaluated. Strings: folder, URL.
+const rulerConfig = `ruler:
+  rule_path: %[1]s/rules-read
+  evaluation_interval: 5s
+  poll_interval: 5s
+  ring: {kvstore: {store: inmemory}}
+  wal: {dir: %[1]s/ruler-wal}
+  remote_write:
+    enabled: true
+    clients:
+      prometheus: {url: "%[2]s", queue_config: {batch_send_deadline: 1s}}
+`
+
 // StartLoki runs the Loki that "make tools" built, and waits until it is
 // ready, which takes it some 15 seconds.
 func StartLoki(ctx context.Context, spec LokiSpec) (*Loki, error) {
@@ -82,7 +98,11 @@ func StartLoki(ctx context.Context, spec LokiSpec) (*Loki, error) {
 		return nil, fmt.Errorf("start loki: %w", err)
 	}
 	config := filepath.Join(dir, "loki.yml")
-	if err := writeConfig(config, fmt.Sprintf(lokiConfig, host, port, grpcPort, dir)); err != nil {
+	text := fmt.Sprintf(lokiConfig, host, port, grpcPort, dir)
+	if spec.RemoteWrite != "" {
+		text += fmt.Sprintf(rulerConfig, dir, spec.RemoteWrite)
+	}
+	if err := writeConfig(config, text); err != nil {
 		return nil, err
 	}
 	url := "http://" + addr
