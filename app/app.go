@@ -55,6 +55,7 @@ type App struct {
 	metrics  metrics
 	linkKey  []byte // signs links that acknowledge
 	feeds    *feeds
+	rules    *ruleKeeper
 
 	attending context.CancelFunc // ends what the channels have besides sending
 	attended  sync.WaitGroup
@@ -93,6 +94,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version.NewCollector("midwatch"), newFeedAge(a))
 	a.metrics = newMetrics(registry)
 	a.metrics.reloaded(true)
+	a.rules = newRuleKeeper(a, registry)
 	if a.engine, err = a.newEngine(s, registry); err != nil {
 		return nil, err
 	}
@@ -151,6 +153,7 @@ func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, err
 		Desk:      engine{a}, Alerts: engine{a}, Silences: engine{a}, Drills: engine{a}, Delivery: engine{a}, Audit: engine{a},
 		Rotas: duty{a}, Calendars: duty{a}, Overrides: duty{a},
 		Heartbeats: a.engine,
+		Rules:      a.rules,
 		Receivers: func() []string {
 			var names []string
 			for _, p := range a.current.Load().duty.Load().Policies() {
@@ -193,7 +196,7 @@ func (a *App) Run(ctx context.Context) error {
 	var engine, rest errgroup.Group
 	engine.Go(func() error { return a.engine.Run(engineCtx) })
 	rest.Go(func() error { defer stop(); return a.serve(server) })
-	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.watchFeeds, a.reports, a.retain, a.pulses, a.warnOfHolidays} {
+	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.watchFeeds, a.reports, a.retain, a.pulses, a.warnOfHolidays, a.rules.run} {
 		rest.Go(func() error { task(ctx); return nil })
 	}
 	a.reloads.Lock()
@@ -268,6 +271,7 @@ func (a *App) Reload(ctx context.Context) error {
 	a.web.SetCallbacks(callbacks(s.channels, buttons{a}))
 	a.attend(ctx) // last: the channels before take no more callbacks then
 	a.noteReload(ctx)
+	a.rules.wake()
 	old.close()
 	a.o.Logger.InfoContext(ctx, "configuration reloaded", "slos", len(s.slos), "clusters", len(s.config.Clusters))
 	go s.checkClusters(ctx, a.o.Logger)

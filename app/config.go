@@ -40,6 +40,7 @@ type Config struct {
 	Notifiers     map[string]yamldoc.Raw `yaml:"notifiers"` // channels by name: see Channels
 	Ingest        Ingest                 `yaml:"ingest"`
 	API           API                    `yaml:"api"`
+	Rules         *Rules                 `yaml:"rules"` // none: rules are kept nowhere
 
 	Channels Channels `yaml:"-"` // what Notifiers says
 
@@ -134,7 +135,7 @@ func discreet(problems diag.Problems) diag.Problems {
 	for i, p := range problems {
 		section, _, _ := strings.Cut(p.Field, ".")
 		credentials := strings.Contains(p.Source, "@") // in a URL
-		private := slices.Contains([]string{"notifiers", "logs", "api", "store", "heartbeat", "ingest"}, section)
+		private := slices.Contains([]string{"notifiers", "logs", "api", "store", "heartbeat", "ingest", "rules"}, section)
 		if private || p.Field == "" || credentials {
 			problems[i].Source = ""
 		}

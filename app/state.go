@@ -47,6 +47,7 @@ type state struct {
 	inhibit    []incident.InhibitRule
 	watched    []incident.Watch
 	templates  *page.Templates      // nil: the built-in words
+	rules      *ruleTargets         // nil: rules are kept nowhere
 	registry   *prometheus.Registry // of the metrics of these parts
 }
 
@@ -77,6 +78,9 @@ func makeState(path string, log *slog.Logger) (*state, error) {
 		note("notifiers", s.checkChannels())
 	}
 	note("report", s.checkReport())
+	if len(problems) == 0 { // else not all SLOs may be there
+		note("rules", s.readRules())
+	}
 	return s, problems.Err()
 }
 
@@ -258,6 +262,7 @@ func (s *state) checkClusters(ctx context.Context, log *slog.Logger) {
 // close lets go of idle connections; queries under way still end well.
 func (s *state) close() {
 	s.federation.Close()
+	s.rules.close()
 	if s.logs != nil {
 		s.logs.Close()
 	}

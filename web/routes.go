@@ -137,6 +137,7 @@ func (h *Handler) apiRoutes() []route {
 		api("/api/v1/delivery", "api_delivery", reading(), h.getDelivery),
 		api("/api/v1/deadpages", "api_deadpages", reading(), h.listDeadPages),
 		api("/api/v1/heartbeats", "api_heartbeats", reading(), h.listHeartbeats),
+		api("/api/v1/status/rules", "api_status_rules", reading(), h.getRuleStatus),
 		{pattern: "/api/v1/", name: "api_query", body: maxQueryBody, via: "api", answer: h.query, fail: h.failAPI},
 		{pattern: "/api/", name: "api_unknown", answer: h.unknownAPI, fail: h.failAPI},
 	}

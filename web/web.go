@@ -49,6 +49,7 @@ type Config struct {
 	Drills     Drills
 	Delivery   Delivery
 	Heartbeats Heartbeats
+	Rules      Rules
 	Receivers  func() []string // names of the escalation policies; nil: none
 
 	Ingest    *Ingest                 // who may send alerts; nil lets everybody

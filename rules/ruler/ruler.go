@@ -249,11 +249,11 @@ func (r *Refusal) passing() bool {
 func (c *Client) once(ctx context.Context, method string, body []byte, path ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
-	u := c.base.String()
-	for _, p := range path {
-		u += "/" + url.PathEscape(p) // names of groups hold slashes
+	escaped := make([]string, len(path))
+	for i, p := range path {
+		escaped[i] = url.PathEscape(p) // names of groups hold slashes
 	}
-	req, err := http.NewRequestWithContext(ctx, method, u, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.base.JoinPath(escaped...).String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

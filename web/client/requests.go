@@ -129,6 +129,12 @@ func (c *Client) DeadPages(ctx context.Context) (out []page.Record, err error) {
 	return out, err
 }
 
+// RuleStatus returns how far the rules are in step with the SLOs.
+func (c *Client) RuleStatus(ctx context.Context) (out wire.RuleStatus, err error) {
+	err = c.do(ctx, "ask for the rules", http.MethodGet, "status/rules", nil, nil, &out)
+	return out, err
+}
+
 // Heartbeats returns when each cluster's watchdog was last heard.
 func (c *Client) Heartbeats(ctx context.Context) (out []wire.Heartbeat, err error) {
 	err = c.do(ctx, "list heartbeats", http.MethodGet, "heartbeats", nil, nil, &out)
