@@ -58,8 +58,9 @@ type Config struct {
 	Alerts func(rulefmt.Rule) bool
 	// Wanted says of which names series are given to Record; nil: none.
 	Wanted func(name string) bool
-	// Record is given wanted series, piece by piece; those of one series come in
-	// the order of time. It is never called twice at once.
+	// Record is given wanted series, piece by piece, also of the time before
+	// From; those of one series come in the order of time. It is never called
+	// twice at once, and not while Progress is.
 	Record func(Series)
 	// Progress is told after each span of time; nil: nobody.
 	Progress func(Progress)

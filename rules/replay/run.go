@@ -441,10 +441,9 @@ func (r *run) hand(n *node, after int64) {
 	}
 	r.record.Lock()
 	defer r.record.Unlock()
-	from := max(after, r.c.From.UnixMilli()-1)
 	for _, c := range n.ordered {
 		var out []promql.FPoint
-		for i := c.after(from); i < len(c.ts); i++ {
+		for i := c.after(after); i < len(c.ts); i++ {
 			if !value.IsStaleNaN(c.vs[i]) {
 				out = append(out, promql.FPoint{T: c.ts[i], F: c.vs[i]})
 			}
