@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -114,14 +115,24 @@ const (
 	configFile
 )
 
+// telling are the words of which one is in every file that is not of SLOs.
+var telling = [][]byte{
+	[]byte(oncall.Kind), []byte(oncall.KindHolidayCalendar),
+	[]byte("external_url"), []byte("slo_files"), []byte("oncall_files"), []byte("notifiers"),
+}
+
 var (
 	looksLikeOnCall = regexp.MustCompile(`(?m)^kind:\s*["']?(OnCall|HolidayCalendar)\b`)
 	looksLikeConfig = regexp.MustCompile(`(?m)^(external_url|slo_files|oncall_files|notifiers):`)
 )
 
 // kindsOf returns what the documents of a file are. In a file that is no YAML
-// its lines tell.
+// its lines tell. Most files are of SLOs: whoever reads those parses them, and
+// here it is enough that nothing in them says otherwise.
 func kindsOf(name string, content []byte) (kinds []fileKind) {
+	if !slices.ContainsFunc(telling, func(word []byte) bool { return bytes.Contains(content, word) }) {
+		return []fileKind{sloFile}
+	}
 	f, err := yamldoc.Parse(name, content)
 	switch {
 	case err == nil:

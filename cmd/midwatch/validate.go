@@ -31,6 +31,10 @@ func validateCommand() *cobra.Command {
 every problem of every file with its place and how to mend it. A configuration
 is checked with all files that it names.
 
+SLO files are those of Midwatch, OpenSLO v1, Sloth (prometheus/v1 and its
+Kubernetes objects) and Pyrra (pyrra.dev/v1alpha1). What only SLOs of other
+files use, such as OpenSLO's SLIs or Sloth's AlertWindows, is valid on its own.
+
 What is valid in on-call files and yet lets somebody down in the next eight
 weeks is reported too, as "midwatch oncall lint" does: gaps, people who cannot
 be reached, holidays that are not known. On-call files are read as one, and
@@ -56,7 +60,7 @@ type validation struct {
 	problems diag.Problems
 	findings []oncall.Finding
 
-	slos, oncall, configs int // that are valid
+	slos, parts, oncall, configs int // that are valid
 }
 
 func (v *validation) check(ctx context.Context, paths []string) {
@@ -72,10 +76,21 @@ func (v *validation) check(ctx context.Context, paths []string) {
 		v.roster(ctx, found.oncall, found.people)
 	}
 	if len(found.slos) > 0 || len(found.oncall)+len(found.configs) == 0 {
-		slos, err := source.Load(append(found.slos, found.empty...))
-		v.valid("", err)
-		v.slos += len(slos)
+		v.readSLOs("", append(found.slos, found.empty...))
 	}
+}
+
+// readSLOs checks files of SLOs. Those that hold only what SLOs of other files
+// use are valid, but for a configuration that names no others.
+func (v *validation) readSLOs(config string, paths []string) {
+	content := source.Read(paths)
+	v.slos += len(content.SLOs)
+	v.parts += content.Parts
+	err := content.Problems.Err()
+	if err == nil && len(content.SLOs) == 0 && (content.Parts == 0 || config != "") {
+		_, err = source.Load(paths) // says that there is none
+	}
+	v.valid(config, err)
 }
 
 // roster checks on-call files that no configuration names. Calendars alone
@@ -104,10 +119,7 @@ func (v *validation) config(ctx context.Context, name string) (slos, oncalls []s
 	before := len(v.problems)
 	slos = v.globs(name, "slo_files", c.SLOFiles)
 	if len(slos) > 0 {
-		found, err := source.Load(slos)
-		if v.valid(name, err) {
-			v.slos += len(found)
-		}
+		v.readSLOs(name, slos)
 	}
 	oncalls = v.globs(name, "oncall_files", c.OnCallFiles)
 	if roster, err := c.Roster(); len(oncalls) > 0 && v.valid(name, err) {
@@ -199,7 +211,7 @@ func (v *validation) report(cmd *cobra.Command, strict bool) error {
 	for _, part := range []struct {
 		n    int
 		noun string
-	}{{v.slos, "SLO"}, {v.oncall, "on-call file"}, {v.configs, "configuration"}} {
+	}{{v.slos, "SLO"}, {v.parts, "supporting object"}, {v.oncall, "on-call file"}, {v.configs, "configuration"}} {
 		if part.n > 0 {
 			parts = append(parts, count(part.n, part.noun))
 		}

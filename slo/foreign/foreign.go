@@ -15,6 +15,9 @@ import (
 	"github.com/midwatch-slo/midwatch/slo"
 )
 
+// missing is the message of a field that is not there.
+const missing = "missing"
+
 // Place is a part of a document of another tool.
 type Place struct {
 	File  *yamldoc.File
@@ -89,8 +92,15 @@ func NewEntry(format, from string, at Place) Entry {
 	}
 }
 
-// Problem notes what cannot be carried over.
+// Problem notes what cannot be carried over. That a field is missing is not
+// said where one that is there looks like it misspelt.
 func (e *Entry) Problem(at Place, message, hint string) {
+	name := at.Field[strings.LastIndexByte(at.Field, '.')+1:]
+	for _, known := range e.Problems {
+		if message == missing && strings.Contains(known.Hint, fmt.Sprintf("did you mean %q", name)) {
+			return
+		}
+	}
 	e.Problems = append(e.Problems, at.Problem(message, hint))
 }
 
@@ -110,15 +120,15 @@ func (e *Entry) Find(field string) Place {
 // Check makes an SLO of an entry. Its problems, and those that its reader
 // found, name what the entry was made from, in the words of its own format.
 func (e *Entry) Check() (slo.SLO, diag.Problems) {
-	named := map[string]Place{}
+	named, native := map[string]Place{}, map[string]string{}
 	s, found := slo.Check(e.Document, slo.Origin{File: e.Place.File, Find: func(field string) (*yaml.Node, string) {
 		p := e.Find(field)
-		named[p.Field] = p
+		named[p.Field], native[p.Field] = p, field
 		return p.Node, p.Field
 	}})
 	problems := e.Problems
 	for _, p := range found {
-		if e.follows(p) {
+		if e.follows(p, native[p.Field]) {
 			continue
 		}
 		// A part may be from another file than the SLO.
@@ -131,14 +141,12 @@ func (e *Entry) Check() (slo.SLO, diag.Problems) {
 }
 
 // follows says whether a problem is likely to be there only because of one
-// that the reader found: at the same field, above or below it, or of a field
-// that is missing beside one that is not known.
-func (e *Entry) follows(p diag.Problem) bool {
+// that the reader found: at the same field, above or below it, of a field that
+// is missing beside one that is not known, or of an SLI that was not made.
+func (e *Entry) follows(p diag.Problem, native string) bool {
 	for _, known := range e.Problems {
-		if within(p.Field, known.Field) || within(known.Field, p.Field) {
-			return true
-		}
-		if p.Message == "missing" && strings.HasPrefix(known.Message, "unknown key") {
+		unknown := strings.HasPrefix(known.Message, "unknown key")
+		if within(p.Field, known.Field) || within(known.Field, p.Field) || p.Message == missing && (unknown || native == "spec.sli") {
 			return true
 		}
 	}

@@ -75,6 +75,9 @@ func (e *Entry) Labels(prefix string, at Placer, labels map[string]string) {
 			delete(e.Document.Metadata.Labels, name)
 		}
 	}
+	if len(e.Document.Metadata.Labels) == 0 {
+		e.Document.Metadata.Labels = nil
+	}
 }
 
 // Annotations carries annotations of another tool over, under the names that

@@ -32,6 +32,7 @@ type extras struct {
 func (c *converter) policies() {
 	at := c.from("spec.alerts", "spec.alertPolicies")
 	if !c.at.Has("spec.alertPolicies") {
+		c.Default(slo.PresetWorkbook, func(slo.Tier) bool { return true })
 		return
 	}
 	out := c.Alerts()
@@ -52,9 +53,8 @@ func (c *converter) policies() {
 	if len(out.Tiers) == 0 {
 		out.Preset = string(slo.PresetNone)
 	}
-	for which, e := range of {
-		c.extra(which, *e)
-	}
+	c.extra("page", *of["page"])
+	c.extra("ticket", *of["ticket"])
 }
 
 // isKind says whether an object within another is of its kind, or notes that

@@ -48,7 +48,11 @@ func (r *Reader) convert(s read[sloSpec]) []foreign.Entry {
 	var entries []foreign.Entry
 	for i, o := range s.Spec.Objectives {
 		at := objectives.Item(i)
-		c := r.converter(s, at, at.Field, problemsOf(s.problems, at.Field, i == 0, objectives.Field))
+		from := at.Field
+		if len(names) == 1 {
+			from = s.at.Field
+		}
+		c := r.converter(s, at, from, problemsOf(s.problems, at.Field, i == 0, objectives.Field))
 		c.common()
 		c.Document.Metadata.Name = names[i]
 		c.from("metadata.name", "metadata.name")

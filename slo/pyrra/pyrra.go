@@ -374,9 +374,9 @@ func (c *converter) named(at foreign.Place, label, key, name string) {
 func (c *converter) severities(at foreign.Place, in severities) {
 	page := c.one(at, "fastBurn", in.FastBurn, "mediumBurn", in.MediumBurn, "absent", in.Absent)
 	ticket := c.one(at, "slowBurn", in.SlowBurn, "longTermBurn", in.LongTermBurn)
-	for which, value := range map[string]string{"page": page, "ticket": ticket} {
-		if value != "" {
-			c.Extra("pyrra", which, func(string) foreign.Place { return at }, map[string]string{"severity": value}, at.Key, nil)
+	for _, kind := range [][2]string{{"page", page}, {"ticket", ticket}} {
+		if kind[1] != "" {
+			c.Extra("pyrra", kind[0], func(string) foreign.Place { return at }, map[string]string{"severity": kind[1]}, at.Key, nil)
 		}
 	}
 }

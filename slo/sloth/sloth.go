@@ -185,11 +185,15 @@ func (c *converter) query(key, text string, at foreign.Place) (foreign.Query, bo
 		return foreign.Query{}, false
 	}
 	q, err := foreign.ParseQuery(text)
-	if err != nil {
+	switch {
+	case err != nil:
 		c.Problem(place, err.Error(), "PromQL, with {{.window}} for its range")
-		return q, false
+	case !q.Windowed && strings.HasPrefix(key, "events."):
+		c.Problem(place, "no {{.window}}", "write it in place of the range, as in rate(http_requests_total[{{.window}}])")
+	default:
+		return q, true
 	}
-	return q, true
+	return q, false
 }
 
 func (c *converter) events() {
@@ -203,12 +207,6 @@ func (c *converter) events() {
 	c.Places["spec.group_by"] = at.Child(in.totalKey)
 	if !ok1 || !ok2 {
 		return
-	}
-	for key, q := range map[string]foreign.Query{in.errorKey: failed, in.totalKey: total} {
-		if !q.Windowed {
-			c.Problem(at.Child(key), "no {{.window}}", "write it in place of the range, as in rate(http_requests_total[{{.window}}])")
-			return
-		}
 	}
 	if failed.Text == total.Text {
 		c.Problem(at.Child(in.errorKey), "the same as the total", "every event would be counted on both sides")

@@ -54,6 +54,9 @@ func (r *Reader) addWindows(at foreign.Place) {
 		return
 	}
 	c.period = period
+	if !r.complete(c) {
+		return
+	}
 	for _, other := range r.windows {
 		if other.period == period {
 			r.problems = append(r.problems, c.at.Child("sloPeriod").Problem(
@@ -62,6 +65,29 @@ func (r *Reader) addWindows(at foreign.Place) {
 		}
 	}
 	r.windows = append(r.windows, c)
+}
+
+// complete says whether all windows of a catalog are there, and notes those
+// that are not.
+func (r *Reader) complete(c catalog) bool {
+	before := len(r.problems)
+	for _, path := range []string{"page.quick", "page.slow", "ticket.quick", "ticket.slow"} {
+		at := c.at.Child(path)
+		if !c.at.Has(path) {
+			r.problems = append(r.problems, at.Problem("missing", "errorBudgetPercent, shortWindow and longWindow"))
+			continue
+		}
+		for _, key := range [][2]string{
+			{"errorBudgetPercent", "percent of the budget that is spent over the long window, such as 2"},
+			{"shortWindow", "the window that says that it still burns, such as 5m"},
+			{"longWindow", "the window over which the budget burns, such as 1h"},
+		} {
+			if !at.Has(key[0]) {
+				r.problems = append(r.problems, at.Child(key[0]).Problem("missing", key[1]))
+			}
+		}
+	}
+	return len(r.problems) == before
 }
 
 // catalog returns the windows for the period of the SLOs. Where there are

@@ -87,6 +87,15 @@ func Read(paths []string) Content {
 	return c
 }
 
+// ReadContent reads what one file's content holds, as Read does.
+func ReadContent(name string, content []byte) Content {
+	l := newLoader(true)
+	l.content(name, content)
+	c := l.finish()
+	_ = c.Problems.Err() // sorts them
+	return c
+}
+
 func load(paths []string, documents bool) Content {
 	l := newLoader(documents)
 	for _, path := range paths {
