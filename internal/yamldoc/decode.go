@@ -141,7 +141,7 @@ func (d *decoder) library(n *yaml.Node, v reflect.Value, at *path) {
 	err := n.Decode(v.Addr().Interface())
 	if te, ok := errors.AsType[*yaml.TypeError](err); ok {
 		for _, e := range te.Errors {
-			d.problems = append(d.problems, d.file.syntax(errors.New("yaml: "+e)))
+			d.problems = append(d.problems, d.file.syntax(errors.New("yaml: "+e), 0))
 		}
 	} else if err != nil {
 		d.add(n, at, err.Error(), "")

@@ -4,10 +4,7 @@
 package yamldoc
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,7 +21,7 @@ const maxDepth = 64
 // File is a parsed YAML file.
 type File struct {
 	Name  string
-	Docs  []*yaml.Node // the root value of each document
+	Docs  []*yaml.Node // the root value of each document, where Parse read it
 	text  string
 	lines []string // of text, once one is asked for
 	types types
@@ -38,39 +35,30 @@ type Reader struct{ types types }
 // Parse reads all documents of a file. A syntax error is a diag.Problem.
 // Documents without a value are left out.
 func (r *Reader) Parse(name string, content []byte) (*File, error) {
+	f := r.Open(name, content)
+	return f, f.readAll()
+}
+
+// Open returns a file whose documents are read by its method Documents.
+func (r *Reader) Open(name string, content []byte) *File {
 	if r.types == nil {
 		r.types = types{}
 	}
-	f, err := Parse(name, content)
-	f.types = r.types
-	return f, err
+	return &File{Name: name, text: string(content), types: r.types}
 }
 
 // Parse reads all documents of a file. A syntax error is a diag.Problem.
 // Documents without a value are left out.
-func Parse(name string, content []byte) (*File, error) {
-	f := &File{Name: name, text: string(content)}
-	if p := f.notUTF8(); p != nil {
-		return f, *p
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(content))
-	for {
-		var doc yaml.Node
-		err := dec.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			return f, nil
-		}
+func Parse(name string, content []byte) (*File, error) { return new(Reader).Parse(name, content) }
+
+func (f *File) readAll() error {
+	for n, err := range f.Documents() {
 		if err != nil {
-			return f, f.syntax(err)
+			return err
 		}
-		if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
-			continue
-		}
-		if p := f.tooDeep(doc.Content[0], 0); p != nil {
-			return f, *p
-		}
-		f.Docs = append(f.Docs, doc.Content[0])
+		f.Docs = append(f.Docs, n)
 	}
+	return nil
 }
 
 // notUTF8 returns the problem of a file that is not UTF-8, nil when it is.
@@ -92,10 +80,13 @@ func (f *File) notUTF8() *diag.Problem {
 
 var lineOf = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-func (f *File) syntax(err error) diag.Problem {
+// syntax returns the problem that an error of the library is, in a part of the
+// file after so many lines.
+func (f *File) syntax(err error, after int) diag.Problem {
 	p := diag.Problem{File: f.Name, Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := lineOf.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
 		p.Line, _ = strconv.Atoi(m[1])
+		p.Line += after
 		p.Message = "not YAML: " + m[2]
 		p.Source = f.source(p.Line)
 	}
