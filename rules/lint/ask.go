@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/midwatch-slo/midwatch/slo"
 )
 
 // recently is how far back a check looks for series that come and go.
@@ -72,27 +74,36 @@ func withName(vs *parser.VectorSelector, metric string, more ...*labels.Matcher)
 	return out.String()
 }
 
-// totalRate asks for the events a second of each group over a day, and says
-// whether that can be told.
+// totalRate asks for the events a second of each group, over a day or over
+// the last hour, whichever is more: what has been there for an hour shows
+// little over a day. It says whether that can be told.
 func (s *subject) totalRate(ctx context.Context) (model.Vector, bool, error) {
-	total, ok := s.side("total", "histogram")
+	day, ok := s.rateOver(recently)
 	if !ok {
 		return nil, false, nil
 	}
+	hour, _ := s.rateOver(time.Hour)
+	v, err := s.query(ctx, "(%s >= %s) or %s or %s", day, hour, hour, day)
+	return v, err == nil && len(v) > 0, err
+}
+
+// rateOver returns the expression of the events a second of each group, and
+// whether there is one.
+func (s *subject) rateOver(d time.Duration) (string, bool) {
+	total, ok := s.side("total", "histogram")
+	if !ok {
+		return "", false
+	}
 	by := strings.Join(s.slo.GroupBy, ", ")
-	expr := ""
 	switch text := s.counterText(total); {
 	case text != "":
-		expr = fmt.Sprintf("sum by (%s) (rate(%s[%s]))", by, text, span(recently))
+		return fmt.Sprintf("sum by (%s) (rate(%s[%s]))", by, text, span(d)), true
 	case total.what == "histogram":
-		expr = fmt.Sprintf("sum by (%s) (histogram_count(rate(%s[%s])))", by, total.text, span(recently))
-	case s.slo.SLI.PromQL != nil && s.slo.SLI.PromQL.Unit == "rate":
-		expr = fmt.Sprintf("sum by (%s) (%s)", by, strings.ReplaceAll(total.text, window, span(recently)))
-	default:
-		return nil, false, nil
+		return fmt.Sprintf("sum by (%s) (histogram_count(rate(%s[%s])))", by, total.text, span(d)), true
+	case s.slo.SLI.PromQL != nil && s.slo.SLI.PromQL.Unit == slo.PerSecond:
+		return fmt.Sprintf("sum by (%s) (%s)", by, strings.ReplaceAll(total.text, window, span(d))), true
 	}
-	v, err := s.query(ctx, "%s", expr)
-	return v, err == nil && len(v) > 0, err
+	return "", false
 }
 
 // quietest returns the group with the least traffic of those that have any.

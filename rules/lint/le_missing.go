@@ -28,13 +28,22 @@ func leMissing() Check {
 			if len(bounds) == 0 || slices.Contains(bounds, threshold) {
 				return nil
 			}
-			nearest := slices.MinFunc(bounds, func(a, b float64) int {
-				return int(math.Copysign(1, math.Abs(a-threshold)-math.Abs(b-threshold)))
-			})
-			s.add("spec.sli.latency.threshold", fmt.Sprintf("the nearest is %g; there are %s", nearest, joined(bounds)), "%s has no bucket le=%q", name(d.selector()), l.Threshold)
+			s.add("spec.sli.latency.threshold", neighbours(bounds, threshold)+"; there are "+joined(bounds), "%s has no bucket le=%q", name(d.selector()), l.Threshold)
 			return nil
 		},
 	}
+}
+
+// neighbours names the bounds next to a threshold.
+func neighbours(bounds []float64, threshold float64) string {
+	i, _ := slices.BinarySearch(bounds, threshold)
+	switch i {
+	case 0:
+		return fmt.Sprintf("the nearest is %g", bounds[0])
+	case len(bounds):
+		return fmt.Sprintf("the nearest is %g", bounds[i-1])
+	}
+	return fmt.Sprintf("the nearest are %g and %g", bounds[i-1], bounds[i])
 }
 
 // numbers returns what are finite numbers among texts, sorted.

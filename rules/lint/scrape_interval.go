@@ -15,8 +15,8 @@ func scrapeInterval() Check {
 			if !ok || d.selector() == nil {
 				return nil
 			}
-			const within = 30 * time.Minute
-			most, ok, err := s.number(ctx, "max(count_over_time(%s[%s]))", s.seriesOf(d, d.selector()), span(within))
+			const within = 30 * time.Minute // what is younger shows fewer scrapes than there will be
+			most, ok, err := s.number(ctx, "max(count_over_time(%[1]s[%[2]s]) and %[1]s offset %[2]s)", s.seriesOf(d, d.selector()), span(within))
 			if err != nil || !ok || most < 2 {
 				return err
 			}
