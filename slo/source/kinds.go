@@ -1,11 +1,9 @@
 package source
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -27,31 +25,14 @@ const supported = slo.APIVersion + ", " + openslo.APIVersion + ", " + sloth.APIV
 
 func (l *loader) content(name string, content []byte) {
 	l.number++
-	if !utf8.Valid(content) {
-		valid := content[:len(content)-len(afterValid(content))]
-		l.problems = append(l.problems, diag.Problem{File: name, Line: 1 + bytes.Count(valid, []byte("\n")), Message: "not UTF-8", Hint: "save the file as UTF-8"})
-		return
-	}
-	f, err := l.yaml.Parse(name, content)
-	if ps, ok := diag.Of(err); ok {
-		l.problems = append(l.problems, ps...)
-		return
-	}
-	for _, doc := range f.Docs {
+	f := l.yaml.Open(name, content)
+	for doc, err := range f.Documents() {
+		if ps, ok := diag.Of(err); ok {
+			l.problems = append(l.problems, ps...)
+			return
+		}
 		l.document(foreign.Place{File: f, Node: doc})
 	}
-}
-
-// afterValid returns b from its first byte that is not UTF-8.
-func afterValid(b []byte) []byte {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r == utf8.RuneError && n == 1 {
-			break
-		}
-		b = b[n:]
-	}
-	return b
 }
 
 // document reads one document, or each object of one that is a list: of
