@@ -42,7 +42,7 @@ func (c *checker) zone(field, name string) *time.Location {
 	if name == "" || name == "UTC" {
 		return time.UTC
 	}
-	zone, err := time.LoadLocation(name)
+	zone, err := c.from.File.Location(name)
 	if err != nil || name == "Local" {
 		c.add(field, fmt.Sprintf("time zone %q is not known", clip(name)), "a name of the IANA time zone database, such as Asia/Shanghai")
 		return time.UTC

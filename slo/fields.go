@@ -1,5 +1,7 @@
 package slo
 
+import "maps"
+
 // fieldFacts is what is known of a field of Document besides its type: what
 // the schema says of it. What a field may be beside others is checked by
 // Check alone.
@@ -34,9 +36,7 @@ const (
 func facts() map[string]fieldFacts {
 	all := map[string]fieldFacts{}
 	for _, part := range []map[string]fieldFacts{nameFacts(), specFacts(), indicatorFacts(), alertFacts()} {
-		for path, f := range part {
-			all[path] = f
-		}
+		maps.Copy(all, part)
 	}
 	return all
 }

@@ -43,23 +43,29 @@ func Decode(f *yamldoc.File, n *yaml.Node) (SLO, diag.Problems) { return decode(
 
 // Unique notes which SLOs there are, to find two of one ID. The zero Unique
 // has none.
-type Unique struct{ places map[string]SLO }
+type Unique struct{ places map[string]place }
+
+// place is where an SLO is.
+type place struct {
+	file string
+	line int
+}
 
 // Add notes an SLO. If there is one of its ID already, it returns the problem,
-// which is at place; an SLO without a name or a service has none.
-func (u *Unique) Add(s SLO, place diag.Problem) *diag.Problem {
+// which is at a place; an SLO without a name or a service has none.
+func (u *Unique) Add(s SLO, at diag.Problem) *diag.Problem {
 	if s.Name == "" || s.Service == "" {
 		return nil
 	}
 	if first, dup := u.places[s.ID()]; dup {
-		place.Message = fmt.Sprintf("SLO %s is already in %s, line %d", s.ID(), first.File, first.Line)
-		place.Hint = "name and service together are unique: rename one or remove it"
-		return &place
+		at.Message = fmt.Sprintf("SLO %s is already in %s, line %d", s.ID(), first.file, first.line)
+		at.Hint = "name and service together are unique: rename one or remove it"
+		return &at
 	}
 	if u.places == nil {
-		u.places = map[string]SLO{}
+		u.places = map[string]place{}
 	}
-	u.places[s.ID()] = s
+	u.places[s.ID()] = place{s.File, s.Line}
 	return nil
 }
 

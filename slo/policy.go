@@ -7,8 +7,8 @@ import (
 
 // Policy says what an SLO alerts on.
 type Policy struct {
-	Preset      Preset
-	Tiers       []Tier        // fastest first; those of the preset, or the SLO's own
+	Preset      Preset        // "" where the tiers are the SLO's own
+	Tiers       []Tier        // by long window, then short; those of the preset or the SLO's own, and that of an outage
 	BudgetSpent []BudgetSpent // by percent
 	NoData      *NoData       // nil: series that are gone are no alert
 	// MinFailures is how many events at least must have failed over a tier's
@@ -41,7 +41,8 @@ const (
 	PresetNone Preset = "none"
 )
 
-// What counts by default where there is little traffic.
+// DefaultMinFailures is how many events must have failed where an SLO does not
+// say how many.
 const DefaultMinFailures = 3
 
 // DefaultConfidence is the confidence of an SLO that names none, in percent.

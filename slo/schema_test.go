@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,9 +96,7 @@ func documentsOf(t *testing.T, patterns ...string) map[string]*yaml.Node {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, n := range documents(t, file, content) {
-			all[name] = n
-		}
+		maps.Copy(all, documents(t, file, content))
 	}
 	return all
 }

@@ -27,8 +27,8 @@ func (f *File) Decode(n *yaml.Node, out any) diag.Problems { return f.DecodeAt(n
 
 // DecodeAt is Decode for a node that is at a field of its document.
 func (f *File) DecodeAt(n *yaml.Node, field string, out any) diag.Problems {
-	if f.types == nil {
-		f.types = types{}
+	if f.shared == nil {
+		f.shared = newShared()
 	}
 	d := decoder{file: f}
 	var at *path
@@ -81,7 +81,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, at *path) {
 		}
 		v = v.Elem()
 	}
-	t := d.file.types.of(v.Type())
+	t := d.file.shared.types.of(v.Type())
 	switch t.form {
 	case byKind:
 	case readsNode, readsText:

@@ -3,6 +3,7 @@ package yamldoc
 import (
 	"encoding"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,7 +61,7 @@ func (ts types) of(t reflect.Type) *typeInfo {
 func collect(t reflect.Type, outer []int, fields map[string][]int) {
 	for sf := range t.Fields() {
 		name, opts, _ := strings.Cut(sf.Tag.Get("yaml"), ",")
-		index := append(outer[:len(outer):len(outer)], sf.Index...)
+		index := slices.Concat(outer, sf.Index)
 		switch {
 		case strings.Contains(opts, "inline"):
 			collect(sf.Type, index, fields)

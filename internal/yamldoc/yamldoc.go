@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -20,17 +21,23 @@ const maxDepth = 64
 
 // File is a parsed YAML file.
 type File struct {
-	Name  string
-	Docs  []*yaml.Node // the root value of each document, where Parse read it
-	text  string
-	lines []string // of text, once one is asked for
-	types types
+	Name   string
+	Docs   []*yaml.Node // the root value of each document, where Parse read it
+	text   string
+	lines  []string // of text, once one is asked for
+	shared *shared  // with the other files of a Reader
 }
 
-// A Reader reads files one after the other and keeps what it learned about the
-// types that their documents are decoded into. The zero Reader is ready. It is
-// not for several goroutines at once.
-type Reader struct{ types types }
+// A Reader reads files one after the other and keeps what they share: what is
+// known of the types that documents are decoded into, and time zones. The zero
+// Reader is ready. It is not for several goroutines at once.
+type Reader struct{ shared *shared }
+
+// shared is what the files of a Reader share.
+type shared struct {
+	types types
+	zones map[string]*time.Location
+}
 
 // Parse reads all documents of a file. A syntax error is a diag.Problem.
 // Documents without a value are left out.
@@ -41,10 +48,28 @@ func (r *Reader) Parse(name string, content []byte) (*File, error) {
 
 // Open returns a file whose documents are read by its method Documents.
 func (r *Reader) Open(name string, content []byte) *File {
-	if r.types == nil {
-		r.types = types{}
+	if r.shared == nil {
+		r.shared = newShared()
 	}
-	return &File{Name: name, text: string(content), types: r.types}
+	return &File{Name: name, text: string(content), shared: r.shared}
+}
+
+func newShared() *shared { return &shared{types: types{}, zones: map[string]*time.Location{}} }
+
+// Location is time.LoadLocation, which loads each time zone once for all files
+// of a Reader.
+func (f *File) Location(name string) (*time.Location, error) {
+	if f.shared == nil {
+		f.shared = newShared()
+	}
+	if zone := f.shared.zones[name]; zone != nil {
+		return zone, nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		f.shared.zones[name] = zone
+	}
+	return zone, err
 }
 
 // Parse reads all documents of a file. A syntax error is a diag.Problem.
