@@ -124,7 +124,7 @@ const longestKey = 1000
 
 func (w *yamlWriter) key(k string) {
 	switch {
-	case isWord(k):
+	case isPlain(k):
 		w.b = append(w.b, k...)
 	case len(k) > longestKey:
 		w.err = fmt.Errorf("the name of a label has %d bytes, more than %d", len(k), longestKey)
@@ -136,7 +136,7 @@ func (w *yamlWriter) key(k string) {
 // scalar writes a string and the end of its line; indent is that of its key.
 func (w *yamlWriter) scalar(s string, indent int) {
 	switch {
-	case isWord(s) || isExpression(s):
+	case isPlain(s):
 		w.b = append(w.b, s...)
 	case isBlock(s):
 		w.b = append(w.b, "|-"...)
@@ -168,27 +168,11 @@ func (w *yamlWriter) encoded(s string) string {
 	return strings.TrimSuffix(string(out), "\n")
 }
 
-// isWord says whether s is a name that YAML takes for nothing but a string.
-func isWord(s string) bool {
-	if len(s) < 6 { // such as null, false and off
-		return slices.Contains([]string{"slo", "tier"}, s)
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !isLetter(c) && (i == 0 || (c < '0' || c > '9') && c != '-' && (c != ':' || i == len(s)-1)) {
-			return false
-		}
-	}
-	return true
-}
-
-func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
-
-// isExpression says whether s is a line that YAML takes for nothing but a
-// string as it stands: it begins with a letter, has a parenthesis or a brace,
-// and nothing that begins a comment or a key.
-func isExpression(s string) bool {
-	if s == "" || !isLetter(s[0]) || s[len(s)-1] == ' ' || s[len(s)-1] == ':' || !strings.ContainsAny(s, "({") {
+// isPlain says whether s is a line that YAML takes for nothing but a string as
+// it stands: it begins with a letter, is no word of another type, and has
+// nothing that begins a comment or a key.
+func isPlain(s string) bool {
+	if s == "" || !isLetter(s[0]) || s[len(s)-1] == ' ' || s[len(s)-1] == ':' || isReserved(s) {
 		return false
 	}
 	for i := range len(s) {
@@ -197,6 +181,20 @@ func isExpression(s string) bool {
 		}
 	}
 	return true
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
+
+// isReserved says whether s is null or a boolean, of YAML 1.1 or 1.2.
+func isReserved(s string) bool {
+	if len(s) > len("false") {
+		return false
+	}
+	switch strings.ToLower(s) {
+	case "y", "yes", "on", "n", "no", "off", "true", "false", "null":
+		return true
+	}
+	return false
 }
 
 // isBlock says whether s has several lines of which none is empty, begins the
