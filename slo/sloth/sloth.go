@@ -8,6 +8,7 @@ package sloth
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
@@ -307,6 +308,9 @@ func (c *converter) annotated(key string) foreign.Placer {
 // static writes out the templates in annotations whose values are the same on
 // every alert of the SLO.
 func (c *converter) static(annotations map[string]string) map[string]string {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(annotations)), func(text string) bool { return strings.Contains(text, "{{") }) {
+		return annotations
+	}
 	service, name := c.Document.Spec.Service, c.Document.Metadata.Name
 	var pairs []string
 	for label, value := range map[string]string{"sloth_service": service, "sloth_slo": name, "sloth_id": service + "-" + name} {

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -37,21 +38,39 @@ func (l *loader) path(path string) {
 	case info.IsDir():
 		l.folder(path)
 	default:
-		l.file(path)
+		l.link(path)
 	}
 }
 
+// folder reads the files of a folder and of those below it. It asks the system
+// no more of each than it must: there may be thousands.
 func (l *loader) folder(root string) {
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	real, err := realPath(root)
+	if err != nil {
+		l.unreadable(root, "open", err)
+		return
+	}
+	begin := root
+	if info, err := os.Lstat(root); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		begin += string(filepath.Separator) // else it would not be walked
+	}
+	err = filepath.WalkDir(begin, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			l.unreadable(path, "read", err)
-		case path != root && strings.HasPrefix(d.Name(), "."):
+		case path != begin && strings.HasPrefix(d.Name(), "."):
 			if d.IsDir() {
 				return fs.SkipDir
 			}
-		case !d.IsDir() && isYAML(path) && !leadsToFolder(path):
-			l.file(path)
+		case d.IsDir() || !isYAML(path):
+		case d.Type().IsRegular():
+			below, err := filepath.Rel(begin, path)
+			if err != nil {
+				return err
+			}
+			l.file(path, filepath.Join(real, below))
+		case !leadsToFolder(path):
+			l.link(path)
 		}
 		return nil
 	})
@@ -70,20 +89,36 @@ func leadsToFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-func (l *loader) file(path string) {
-	real, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
+// link reads a file that may be a symbolic link, or no file.
+func (l *loader) link(path string) {
+	real, err := realPath(path)
 	if err != nil {
 		l.unreadable(path, "open", err)
 		return
 	}
+	if info, err := os.Stat(real); err == nil && !info.Mode().IsRegular() {
+		l.unreadable(path, "read", errNotRegular) // a pipe would not even open
+		return
+	}
+	l.file(path, real)
+}
+
+// realPath returns where a path leads to.
+func realPath(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(real)
+}
+
+// file reads a regular file that is at a real path, unless it was read before.
+func (l *loader) file(path, real string) {
 	if l.seen[real] {
 		return
 	}
 	l.seen[real] = true
-	content, err := read(path)
+	content, err := readFile(path)
 	if err != nil {
 		l.unreadable(path, "read", err)
 		return
@@ -91,23 +126,22 @@ func (l *loader) file(path string) {
 	l.content(path, content)
 }
 
-// read returns the content of a regular file that is not too large.
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
+var errNotRegular = errors.New("not a regular file")
+
+// readFile returns the content of a file that is not too large.
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err == nil && len(content) > maxFileBytes {
+	var b bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		b.Grow(int(min(info.Size(), maxFileBytes)) + bytes.MinRead)
+	}
+	_, err = b.ReadFrom(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && b.Len() > maxFileBytes {
 		err = fmt.Errorf("larger than %d MiB", maxFileBytes>>20)
 	}
-	return content, err
+	return b.Bytes(), err
 }
