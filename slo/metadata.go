@@ -163,6 +163,8 @@ func (c *checker) label(field, name string) {
 	switch {
 	case slices.Contains(reserved, name) || strings.HasPrefix(name, "__"):
 		c.add(field, fmt.Sprintf("label %q is set by Midwatch's rules", clip(name)), "choose another name; taken are "+strings.Join(reserved, ", ")+" and names that begin with __")
+	case len(name) > maxName:
+		c.add(field, fmt.Sprintf("label %q is longer than %d characters", clip(name), maxName), "")
 	case !model.LegacyValidation.IsValidLabelName(name):
 		c.add(field, fmt.Sprintf("%q is not a label name", clip(name)), "letters, digits and '_', not first a digit")
 	}
