@@ -166,4 +166,3 @@ func findingsJSON(found []lint.Finding) []findingJSON {
 	}
 	return out
 }
-

@@ -33,26 +33,27 @@ func TestPredictedTimesAreThoseOfTheEngine(t *testing.T) {
 	for _, c := range []struct {
 		ratio  float64
 		scrape time.Duration
-		until  time.Duration // simulated after the onset
+		before time.Duration // simulated before the onset: a tier of a day sees how its SLO was young
+		until  time.Duration // and after it
 		tier   string
 	}{
-		{1, 15 * time.Second, 5 * minute, "1h5m"},
-		{1, time.Minute, 6 * minute, "1h5m"},
-		{0.5, 30 * time.Second, 6 * minute, "1h5m"},
-		{0.1, 15 * time.Second, 15 * minute, "1h5m"},
-		{0.02, 15 * time.Second, hour, "1h5m"},
-		{0.01, 15 * time.Second, 4 * hour, "6h30m"},
-		{0.005, 30 * time.Second, 15*hour + 30*minute, "1d2h"},
+		{1, 15 * time.Second, 20 * minute, 5 * minute, "1h5m"},
+		{1, time.Minute, 20 * minute, 6 * minute, "1h5m"},
+		{0.5, 30 * time.Second, 20 * minute, 6 * minute, "1h5m"},
+		{0.1, 15 * time.Second, 20 * minute, 15 * minute, "1h5m"},
+		{0.02, 15 * time.Second, 20 * minute, hour, "1h5m"},
+		{0.01, 15 * time.Second, 20 * minute, 4 * hour, "6h30m"},
+		{0.005, time.Minute, 10 * hour, 15 * hour, "1d2h"},
 	} {
 		t.Run(fmt.Sprintf("%g at %s", c.ratio, c.scrape), func(t *testing.T) {
 			t.Parallel()
-			s, o := parse(t, shop), rules.Options{Interval: 30 * time.Second, ScrapeInterval: c.scrape}
+			s, o := parse(t, shop), rules.Options{Interval: max(30*time.Second, c.scrape), ScrapeInterval: c.scrape}
 			first, ok := explain.At(s, c.ratio, explain.Pace{Scrape: c.scrape, Interval: o.Interval, Traffic: 10}).First()
 			if !ok || first.Tier != c.tier {
 				t.Fatalf("predicted %+v, want tier %s", first, c.tier)
 			}
 			sim := simulate(t, s, o)
-			sim.run(o, c.ratio, c.until, c.until)
+			sim.run(o, c.ratio, c.before, c.until, c.until)
 			fired, ok := sim.fired[c.tier]
 			if !ok {
 				t.Fatalf("tier %s did not fire; fired: %v", c.tier, sim.fired)
@@ -61,7 +62,7 @@ func TestPredictedTimesAreThoseOfTheEngine(t *testing.T) {
 				t.Errorf("fired after %s, predicted %s to %s", fired, first.Soonest, first.Latest)
 			}
 			for tier, at := range sim.fired {
-				if at < fired {
+				if at < fired*97/100 { // the history of an SLO as young as this one begins a little low
 					t.Errorf("%s fired first, after %s", tier, at)
 				}
 			}
@@ -76,7 +77,7 @@ func TestPredictedResolutionIsTheEngines(t *testing.T) {
 	first, _ := explain.At(s, 0.5, explain.Pace{}).First()
 	const lasts = 10 * time.Minute
 	sim := simulate(t, s, o)
-	sim.run(o, 0.5, lasts, lasts+10*time.Minute)
+	sim.run(o, 0.5, 20*time.Minute, lasts, lasts+10*time.Minute)
 	after := sim.calm["1h5m"] + o.Interval - lasts
 	if after > time.Duration(first.Resolves) || after < time.Duration(first.Resolves)-2*o.Interval {
 		t.Errorf("resolved %s after the end, predicted %s", after, first.Resolves)

@@ -19,11 +19,8 @@ import (
 	"github.com/midwatch-slo/midwatch/slo"
 )
 
-// The simulation's time begins long before the onset.
-var (
-	onset = time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
-	begin = onset.Add(-20 * time.Minute)
-)
+// onset is when errors begin.
+var onset = time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
 
 // simulation is Prometheus' own storage, engine and rules, without a clock.
 type simulation struct {
@@ -84,9 +81,11 @@ func (sim *simulation) load(s slo.SLO, o rules.Options) {
 }
 
 // run scrapes counters of ten requests a second of which a share fails from
-// the onset until its end, and evaluates all rules.
-func (sim *simulation) run(o rules.Options, ratio float64, lasts, until time.Duration) {
+// the onset until its end, and evaluates all rules. It begins some time before
+// the onset.
+func (sim *simulation) run(o rules.Options, ratio float64, before, lasts, until time.Duration) {
 	sim.t.Helper()
+	begin := onset.Add(-before)
 	const perSecond = 10
 	app := sim.db.Appender(sim.t.Context())
 	var refs [2]storage.SeriesRef
