@@ -38,6 +38,9 @@ rules to a folder. Files there that an earlier run wrote and that are no longer
 made are removed; other files are left alone. Nothing is written unless every
 SLO is valid, and no file is ever half written.
 
+SLO files are those of Midwatch, OpenSLO v1, Sloth (prometheus/v1 and its
+Kubernetes objects) and Pyrra (pyrra.dev/v1alpha1), told apart by their content.
+
 Formats: prometheus (rule files, also of Thanos' ruler), operator (PrometheusRule
 objects of Prometheus Operator), mimir (files as mimirtool rules load takes
 them), victoriametrics (rule files of vmalert). What is evaluated over the series
