@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -116,7 +117,7 @@ type board struct {
 }
 
 func (b board) take(s promql.Sample) {
-	name := s.Metric.Get(labels.MetricName)
+	name := s.Metric.Get(model.MetricNameLabel)
 	st := b.standing(s.Metric)
 	switch {
 	case name == "ALERTS":
@@ -137,8 +138,8 @@ func (b board) take(s promql.Sample) {
 // standing returns the standing that a series belongs to.
 func (b board) standing(ls labels.Labels) *Standing {
 	own := map[string]string{}
-	alert := ls.Get(labels.MetricName) == "ALERTS"
-	known := []string{labels.MetricName, "slo", "service", "tier", "severity", "alertname", "alertstate", "percent", "calendar"}
+	alert := ls.Get(model.MetricNameLabel) == "ALERTS"
+	known := []string{model.MetricNameLabel, "slo", "service", "tier", "severity", "alertname", "alertstate", "percent", "calendar"}
 	ls.Range(func(l labels.Label) {
 		if !slices.Contains(known, l.Name) {
 			own[l.Name] = l.Value

@@ -304,7 +304,7 @@ func tier(s slo.SLO, t slo.Tier, p Pace) Tier {
 	long, short := t.Thresholds(s)
 	out := Tier{
 		Tier: t.Name, Severity: t.SeverityOf(s), Long: Span(t.Long), Short: Span(t.Short),
-		Threshold: Decimal(long), ThresholdShort: Decimal(short), For: Span(t.For), Every: Span(Every(t, p)),
+		Threshold: Decimal(long), ThresholdShort: Decimal(short), For: Span(t.For), Every: Span(Every(s, t, p)),
 		FewestEvents: FewestEvents(s, t),
 	}
 	if !t.Outage && t.Factor != nil {

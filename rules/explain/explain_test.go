@@ -3,6 +3,7 @@ package explain_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,18 +37,22 @@ func TestPredictedTimesAreThoseOfTheEngine(t *testing.T) {
 		before time.Duration // simulated before the onset: a tier of a day sees how its SLO was young
 		until  time.Duration // and after it
 		tier   string
+		more   string // in the SLO's file
 	}{
-		{1, 15 * time.Second, 20 * minute, 5 * minute, "1h5m"},
-		{1, time.Minute, 20 * minute, 6 * minute, "1h5m"},
-		{0.5, 30 * time.Second, 20 * minute, 6 * minute, "1h5m"},
-		{0.1, 15 * time.Second, 20 * minute, 15 * minute, "1h5m"},
-		{0.02, 15 * time.Second, 20 * minute, hour, "1h5m"},
-		{0.01, 15 * time.Second, 20 * minute, 4 * hour, "6h30m"},
-		{0.005, time.Minute, 10 * hour, 15 * hour, "1d2h"},
+		{1, 15 * time.Second, 20 * minute, 5 * minute, "1h5m", ""},
+		{1, time.Minute, 20 * minute, 6 * minute, "1h5m", ""},
+		{1, 15 * time.Second, 20 * minute, 3 * minute, "5m1m", "  alerts: {outage: true}\n"},
+		{0.99, 15 * time.Second, 20 * minute, 3 * minute, "5m1m", "  alerts: {outage: true}\n"},
+		{0.5, 15 * time.Second, 20 * minute, 10 * minute, "1h5m", "  alerts: {tiers: [{long: 1h, short: 5m, burn_rate: 14.4, severity: P2, for: 5m}]}\n"},
+		{0.5, 30 * time.Second, 20 * minute, 6 * minute, "1h5m", ""},
+		{0.1, 15 * time.Second, 20 * minute, 15 * minute, "1h5m", ""},
+		{0.02, 15 * time.Second, 20 * minute, hour, "1h5m", ""},
+		{0.01, 15 * time.Second, 20 * minute, 4 * hour, "6h30m", ""},
+		{0.005, time.Minute, 10 * hour, 15 * hour, "1d2h", ""},
 	} {
-		t.Run(fmt.Sprintf("%g at %s", c.ratio, c.scrape), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%g at %s%s", c.ratio, c.scrape, strings.TrimSpace(c.more)), func(t *testing.T) {
 			t.Parallel()
-			s, o := parse(t, shop), rules.Options{Interval: max(30*time.Second, c.scrape), ScrapeInterval: c.scrape}
+			s, o := parse(t, shop+c.more), rules.Options{Interval: max(30*time.Second, c.scrape), ScrapeInterval: c.scrape}
 			first, ok := explain.At(s, c.ratio, explain.Pace{Scrape: c.scrape, Interval: o.Interval, Traffic: 10}).First()
 			if !ok || first.Tier != c.tier {
 				t.Fatalf("predicted %+v, want tier %s", first, c.tier)

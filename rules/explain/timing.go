@@ -96,18 +96,27 @@ func firing(s slo.SLO, t slo.Tier, ratio float64, p Pace) (Firing, bool) {
 	if ratio <= long || ratio <= short {
 		return Firing{}, false
 	}
-	after := max(share(t.Long, long/ratio), share(t.Short, short/ratio))
 	enough, ok := enoughFailures(s, t, ratio, p)
 	if !ok {
 		return Firing{}, false
 	}
-	after = max(after, enough)
+	late := max(share(t.Long, long/ratio), enough) + p.Scrape
+	soon := soonest(max(share(t.Long, long/ratio), enough), p)
+	if t.Short < newest {
+		// It is read from raw series alone, which show all of it as soon as the
+		// first of its scrapes is after the onset.
+		soon = max(soon, share(t.Short-p.Scrape, short/ratio))
+		late = max(late, min(share(t.Short, short/ratio)+p.Scrape, t.Short))
+	} else {
+		soon = max(soon, soonest(share(t.Short, short/ratio), p))
+		late = max(late, share(t.Short, short/ratio)+p.Scrape)
+	}
 	calm := min(share(t.Long, 1-long/ratio), share(t.Short, 1-short/ratio))
 	return Firing{
 		Tier: t.Name, Severity: t.SeverityOf(s),
-		Soonest:  Span(soonest(after, p) + t.For),
-		Latest:   Span(after + t.For + lag(s, t, p)),
-		Resolves: Span(calm + lag(s, t, p)),
+		Soonest:  Span(soon + t.For),
+		Latest:   Span(late + t.For + lag(s, t, p)),
+		Resolves: Span(calm + p.Scrape + lag(s, t, p)),
 	}, true
 }
 
@@ -118,32 +127,33 @@ func soonest(after time.Duration, p Pace) time.Duration {
 	return after - share(min(after, newest), float64(p.Scrape)/float64(newest))
 }
 
-// lag is how long after it is true a rule notices at the latest: the next
-// scrape, the next evaluation of the windows, and for long ones that of their
-// own. A slice is judged when it is over.
+// lag is how long after it is scraped a rule notices at the latest: with the
+// next evaluation of the windows, and for long ones that of their own. A slice
+// is judged when it is over.
 func lag(s slo.SLO, t slo.Tier, p Pace) time.Duration {
-	d := p.Scrape + Every(t, p)
-	if Every(t, p) > p.Interval {
+	every := Every(s, t, p)
+	d := every
+	if every > p.Interval {
 		d += p.Interval
 	}
 	if s.Slices != nil {
 		d += s.Slices.Length
 	}
 	if t.For > 0 {
-		d += Every(t, p)
+		d += every
 	}
 	return d
 }
 
-// Every returns how often a tier is evaluated.
-func Every(t slo.Tier, p Pace) time.Duration {
+// Every returns how often a tier of an SLO is evaluated.
+func Every(s slo.SLO, t slo.Tier, p Pace) time.Duration {
 	switch {
-	case t.Short < newest:
+	case t.Outage:
 		return min(15*time.Second, p.Interval)
-	case t.Long > 6*time.Hour:
-		return slow
+	case t.Long <= 6*time.Hour || Wakes(t.SeverityOf(s)):
+		return p.Interval
 	}
-	return p.Interval
+	return slow
 }
 
 func share(d time.Duration, of float64) time.Duration {

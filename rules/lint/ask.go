@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/midwatch-slo/midwatch/slo"
@@ -69,8 +68,8 @@ func (s *subject) counterText(d side) string {
 }
 
 // withName returns a selector's text with another metric.
-func withName(vs *parser.VectorSelector, metric string, more ...*labels.Matcher) string {
-	out := parser.VectorSelector{Name: metric, LabelMatchers: append(matchers(vs), more...)}
+func withName(vs *parser.VectorSelector, metric string) string {
+	out := parser.VectorSelector{Name: metric, LabelMatchers: matchers(vs)}
 	return out.String()
 }
 

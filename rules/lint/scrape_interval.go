@@ -20,7 +20,7 @@ func scrapeInterval() Check {
 			if err != nil || !ok || most < 2 {
 				return err
 			}
-			interval := (time.Duration(float64(within) / most)).Round(time.Second)
+			interval := time.Duration(float64(within) / most).Round(time.Second)
 			for _, t := range s.slo.Alerts.Tiers {
 				if t.Short < 4*interval {
 					s.add(s.tiersField(), "scrape more often, or use longer windows", "tier %s looks at %s, and what it counts was scraped each %s", t.Name, span(t.Short), span(interval))
