@@ -196,10 +196,10 @@ const (
 func Events(side string, counted, total Query) (sli slo.SLIText, groups []string, ok bool) {
 	if all, ok := total.Rate(); ok && withoutZero(total.expr) == unwrap(total.expr) { // "or vector(0)" would make no data no traffic
 		if part, ok := counted.Rate(); ok && slices.Equal(part.By, all.By) && sameFunction(counted, total) {
-			return slo.SLIText{Events: events(side, part.Selector, all.Selector)}, all.By, true
+			return Counted(side, part, all), all.By, true
 		}
 		if good, ok := counted.rest(total, all); ok && side == Errors {
-			return slo.SLIText{Events: events(Good, good.Selector, all.Selector)}, all.By, true
+			return Counted(Good, good, all), all.By, true
 		}
 	}
 	if !counted.Windowed || !total.Windowed {
@@ -213,11 +213,18 @@ func Events(side string, counted, total Query) (sli slo.SLIText, groups []string
 	return slo.SLIText{PromQL: out}, groups, true
 }
 
-func events(side, counted, total string) *slo.EventsText {
-	if side == Good {
-		return &slo.EventsText{Good: counted, Total: total}
+// Counted makes an SLI of two counters, that of failed or of good events and
+// that of all: a latency SLI where the good ones are a bucket of a histogram
+// whose count is all, for the bounds of buckets are written in more than one
+// way.
+func Counted(side string, counted, all Counter) slo.SLIText {
+	if side != Good {
+		return slo.SLIText{Events: &slo.EventsText{Errors: counted.Selector, Total: all.Selector}}
 	}
-	return &slo.EventsText{Errors: counted, Total: total}
+	if histogram, le, ok := Histogram(counted.Selector, all.Selector); ok {
+		return slo.SLIText{Latency: &slo.LatencyText{Histogram: histogram, Threshold: slo.Number(le)}}
+	}
+	return slo.SLIText{Events: &slo.EventsText{Good: counted.Selector, Total: all.Selector}}
 }
 
 // part returns a part of a query as one.

@@ -37,6 +37,8 @@ func TestEventsOfQueries(t *testing.T) {
 		{`sum(rate(calls_total{code=~"5.."}[5m]))`, `sum(rate(calls_total[5m]))`, "errors " + failures, ""},
 		{`rate(calls_total{code=~"5.."}[{{.window}}])`, `rate(calls_total[{{.window}}])`, "errors " + failures, ""},
 		{`sum(rate(calls_total[{{.window}}])) - sum(rate(fast_total[{{.window}}]))`, `sum(rate(calls_total[{{.window}}]))`, "good fast_total", ""},
+		{`sum(rate(seconds_count{a="x"}[{{.window}}])) - sum(rate(seconds_bucket{le="0.4",a="x"}[{{.window}}]))`, `sum(rate(seconds_count{a="x"}[{{.window}}]))`, `latency seconds{a="x"} 0.4`, ""},
+		{`sum(rate(seconds_count[{{.window}}])) - sum(rate(seconds_bucket{le="0.4",a="x"}[{{.window}}]))`, `sum(rate(seconds_count[{{.window}}]))`, `good seconds_bucket{le="0.4",a="x"}`, ""},
 		// Not one function, not one grouping, another total, a zero for no traffic.
 		{`sum(rate(calls_total{code=~"5.."}[{{.window}}]))`, `sum(increase(calls_total[{{.window}}]))`, "promql", ""},
 		{`sum(rate(calls_total[{{.window}}])) - sum(rate(fast_total[{{.window}}]))`, `sum(rate(others_total[{{.window}}]))`, "promql", ""},
@@ -55,6 +57,8 @@ func TestEventsOfQueries(t *testing.T) {
 		case !ok:
 		case sli.PromQL != nil:
 			got = "promql"
+		case sli.Latency != nil:
+			got = "latency " + sli.Latency.Histogram + " " + string(sli.Latency.Threshold)
 		case sli.Events.Good != "":
 			got = "good " + sli.Events.Good
 		default:
@@ -62,6 +66,27 @@ func TestEventsOfQueries(t *testing.T) {
 		}
 		if got != c.want || strings.Join(groups, " ") != c.groups {
 			t.Errorf("%s\n%s\nwant %s by %q, got %s by %v", c.counted, c.total, c.want, c.groups, got, groups)
+		}
+	}
+}
+
+// A bucket and all observations of one histogram, and what are none.
+func TestHistogram(t *testing.T) {
+	for _, c := range []struct{ bucket, all, histogram, le string }{
+		{`s_bucket{le="0.5",a="b"}`, `s_count{a="b"}`, `s{a="b"}`, "0.5"},
+		{`s_bucket{a="b",c!~"d",le="1"}`, `s_bucket{le="+Inf",c!~"d",a="b"}`, `s{a="b",c!~"d"}`, "1"},
+		{`s_bucket{le="0.5"}`, `t_count`, "", ""},
+		{`s_bucket{le="0.5"}`, `s_bucket{le="1"}`, "", ""},
+		{`s_bucket{le="0.5"}`, `s_count{a="b"}`, "", ""},
+		{`s_bucket{le=~"0.5"}`, `s_count`, "", ""},
+		{`s_bucket{le="+Inf"}`, `s_count`, "", ""},
+		{`s_bucket{le="0.5"}`, `s_sum`, "", ""},
+		{`s_bucket{le="0.5"} offset 5m`, `s_count`, "", ""},
+		{`_bucket{le="0.5"}`, `_count`, "", ""},
+	} {
+		histogram, le, ok := foreign.Histogram(c.bucket, c.all)
+		if histogram != c.histogram || le != c.le || ok != (c.le != "") {
+			t.Errorf("%s of %s: got %s, %s, %t", c.bucket, c.all, histogram, le, ok)
 		}
 	}
 }

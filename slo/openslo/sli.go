@@ -199,7 +199,7 @@ func (c *converter) events(at foreign.Place, key, side string, m metric, in rati
 		native := "spec.sli." + kind
 		c.Places[native], c.Places[native+".total"], c.Places[native+"."+side] = at, totalAt, countedAt
 	}
-	c.Places["spec.group_by"] = totalAt
+	c.Places["spec.sli.latency"], c.Places["spec.group_by"] = countedAt, totalAt
 	switch {
 	case !ok1 || !ok2:
 		return
@@ -233,10 +233,7 @@ func (c *converter) levels(at, countedAt foreign.Place, side string, counted, to
 	}
 	switch {
 	case counters && plain:
-		c.Document.Spec.SLI.Events = &slo.EventsText{Total: all.Selector, Errors: part.Selector}
-		if side == foreign.Good {
-			c.Document.Spec.SLI.Events = &slo.EventsText{Total: all.Selector, Good: part.Selector}
-		}
+		c.Document.Spec.SLI = foreign.Counted(side, part, all)
 		c.Document.Spec.GroupBy = all.By
 	case counters:
 		c.Problem(countedAt, "not a counter but an expression", "with counter: true, a selector or the sum of one; or an expression with {{.window}} for its range")

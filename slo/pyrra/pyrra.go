@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/slo"
@@ -274,7 +272,7 @@ func (c *converter) events(kind, side, counted, total string, grouping []string)
 // latency is a latency SLI where both metrics are of one histogram, with the
 // same matchers; else it is events.
 func (c *converter) latency(in latency) {
-	histogram, le, ok := histogramOf(in.Success.Metric, in.Total.Metric)
+	histogram, le, ok := foreign.Histogram(in.Success.Metric, in.Total.Metric)
 	if !ok {
 		c.events("latency", "success", in.Success.Metric, in.Total.Metric, in.Grouping)
 		return
@@ -284,52 +282,6 @@ func (c *converter) latency(in latency) {
 	c.from("spec.sli.latency.histogram", "spec.indicator.latency.success.metric")
 	c.from("spec.sli.latency.threshold", "spec.indicator.latency.success.metric")
 	c.groups("latency", in.Grouping)
-}
-
-// histogramOf returns the classic histogram that a bucket and a count are of,
-// and the bucket's upper bound.
-func histogramOf(bucket, count string) (histogram, le string, ok bool) {
-	b, ok1 := selector(bucket)
-	n, ok2 := selector(count)
-	if !ok1 || !ok2 {
-		return "", "", false
-	}
-	base, ok1 := strings.CutSuffix(b.Name, "_bucket")
-	other, ok2 := strings.CutSuffix(n.Name, "_count")
-	if !ok1 || !ok2 || base != other || base == "" {
-		return "", "", false
-	}
-	var rest []*labels.Matcher
-	for _, m := range b.LabelMatchers {
-		switch {
-		case m.Name == labels.BucketLabel && m.Type == labels.MatchEqual:
-			le = m.Value
-		case m.Name != model.MetricNameLabel:
-			rest = append(rest, m)
-		}
-	}
-	whole := parser.VectorSelector{Name: base, LabelMatchers: rest}
-	var others []*labels.Matcher
-	for _, m := range n.LabelMatchers {
-		if m.Name != model.MetricNameLabel {
-			others = append(others, m)
-		}
-	}
-	twin := parser.VectorSelector{Name: base, LabelMatchers: others}
-	if _, err := slo.ParseDecimal(le); err != nil || whole.String() != twin.String() {
-		return "", "", false
-	}
-	return whole.String(), le, true
-}
-
-// selector returns a text as a plain vector selector with a metric name.
-func selector(text string) (*parser.VectorSelector, bool) {
-	e, err := parser.NewParser(parser.Options{}).ParseExpr(text)
-	if err != nil {
-		return nil, false
-	}
-	vs, ok := e.(*parser.VectorSelector)
-	return vs, ok && vs.Name != "" && vs.OriginalOffset == 0 && vs.OriginalOffsetExpr == nil && vs.Timestamp == nil && vs.StartOrEnd == 0
 }
 
 func (c *converter) native(in latencyNative) {

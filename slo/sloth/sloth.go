@@ -147,6 +147,9 @@ func (c *converter) convert(g group) {
 	c.from("spec.objective", "objective")
 	doc.Spec.Window.Rolling = Period
 	c.Places["spec.alerts"] = c.at.Child("alerting")
+	if c.in.Interval != nil {
+		c.Problem(c.at.Child("interval"), "not carried over: how often rules are evaluated is the same for all", "remove it, and say it to midwatch compile as --interval")
+	}
 	if c.in.Plugins != nil {
 		c.Problems = append(c.Problems, plugins(c.at, "plugins"))
 	}
@@ -203,7 +206,7 @@ func (c *converter) events() {
 	total, ok2 := c.query(in.totalKey, in.total, at)
 	c.Places["spec.sli.events"], c.Places["spec.sli.promql"] = at.Child("events"), at.Child("events")
 	c.Places["spec.sli.events.errors"], c.Places["spec.sli.promql.errors"] = at.Child(in.errorKey), at.Child(in.errorKey)
-	c.Places["spec.sli.events.good"] = at.Child(in.errorKey)
+	c.Places["spec.sli.events.good"], c.Places["spec.sli.latency"] = at.Child(in.errorKey), at.Child(in.errorKey)
 	c.Places["spec.sli.events.total"], c.Places["spec.sli.promql.total"] = at.Child(in.totalKey), at.Child(in.totalKey)
 	c.Places["spec.group_by"] = at.Child(in.totalKey)
 	if !ok1 || !ok2 {

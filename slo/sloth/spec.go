@@ -19,6 +19,7 @@ type objective struct {
 	Description string            `yaml:"description"`
 	Objective   slo.Number        `yaml:"objective"`
 	Plugins     any               `yaml:"plugins"`
+	Interval    any               `yaml:"interval"`
 	Labels      map[string]string `yaml:"labels"`
 
 	sli      sli
