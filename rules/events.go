@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -144,6 +145,7 @@ type historical interface {
 type identified struct {
 	service, name string
 	groups        []string
+	beside        bool // those of the fleet may be in the same place
 }
 
 // own returns the recorded series of this SLO alone, by group. Its labels are
@@ -151,7 +153,11 @@ type identified struct {
 func (i identified) own(name string) parser.Expr { return maxBy(i.groups, i.ownSeries(name)) }
 
 func (i identified) ownSeries(name string) *parser.VectorSelector {
-	return series(name, eq("service", i.service), eq("slo", i.name))
+	ms := []*labels.Matcher{eq("service", i.service), eq("slo", i.name)}
+	if i.beside {
+		ms = append(ms, eq("scope", ""))
+	}
+	return series(name, ms...)
 }
 
 // events are what an SLO counts and what its rules are named.
@@ -163,10 +169,17 @@ type events struct {
 	longHistory string            // recorded total over the whole window of the budget
 }
 
+func ownOf(s slo.SLO) identified {
+	return identified{
+		service: s.Service, name: s.Name, groups: slices.Clone(s.GroupBy),
+		beside: s.Scope == slo.ScopeFleet || s.Scope == slo.ScopeBoth,
+	}
+}
+
 // newEvents reads the SLI of an SLO. parts are what a composite is made of.
 func (c *compiler) newEvents(s slo.SLO, parts []slo.SLO) (events, error) {
 	e := events{
-		identified:  identified{service: s.Service, name: s.Name, groups: slices.Clone(s.GroupBy)},
+		identified:  ownOf(s),
 		slo:         s,
 		labels:      map[string]string{"slo": s.Name, "service": s.Service},
 		longHistory: metric(totalSide, s.Window.Duration()),

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
@@ -28,14 +29,26 @@ func (c *compiler) noData(e events) rulefmt.Rule {
 		excluded := equals(series("slo:excluded:bool", eq("service", e.service), eq("slo", e.name)), num(1))
 		gone = onNothing(parser.LUNLESS, gone, excluded)
 	}
-	labels, annotations := alertTexts(e.slo, policy.Severity)
+	labels, texts := alertTexts(e.slo, policy.Severity)
+	verbatim(labels)
+	verbatim(texts)
 	maps.Copy(labels, e.labels)
 	labels["severity"] = policy.Severity
-	annotations["summary"] = "{{ $labels.service }}: nothing is known of {{ $labels.slo }}"
-	annotations["description"] = "What it counts has had no series for " + span(policy.After) + ": neither a failure nor a success would be noticed."
+	annotations := map[string]string{
+		"summary":     "{{ $labels.service }}: nothing is known of {{ $labels.slo }}",
+		"description": "What it counts has had no series for " + span(policy.After) + ": neither a failure nor a success would be noticed.",
+	}
+	maps.Copy(annotations, texts)
 	return rulefmt.Rule{
 		Alert: name, Expr: c.print(name, gone), For: model.Duration(policy.After),
 		Labels: labels, Annotations: annotations,
+	}
+}
+
+// verbatim keeps texts of people from being read as templates.
+func verbatim(texts map[string]string) {
+	for name, text := range texts {
+		texts[name] = strings.ReplaceAll(text, "{{", `{{"{{"}}`)
 	}
 }
 

@@ -369,3 +369,94 @@ func TestLogEvents(t *testing.T) {
 	near(t, "5m", w.value(45*minute, `slo:sli_error:ratio_rate5m{slo="a"}`), 0.02, 1e-9)
 	near(t, "30m", w.value(45*minute, `slo:sli_error:ratio_rate30m{slo="a"}`), 0.02, 0.05)
 }
+
+// Every kind of SLI shows the tenth of events, or of time, that fails, at each
+// interval of scrapes.
+func TestEveryKindAtEachScrapeInterval(t *testing.T) {
+	t.Parallel()
+	for _, every := range []time.Duration{15 * time.Second, 30 * time.Second, time.Minute} {
+		slos := slices.DeleteFunc(everyKind(t), func(s slo.SLO) bool { return every > scrape && s.Name == "shared" }) // slices of a minute
+		w := newWorld(t, inPrometheus(t, rules.Options{ScrapeInterval: every}, slos...))
+		until := 50 * minute
+		for name, perSecond := range map[string]float64{
+			`requests_total{code="200",path="/"}`: 5.4, `requests_total{code="200"}`: 3.6, `requests_total{code="503",path="/"}`: 0.6, `requests_total{code="500"}`: 0.4,
+			`failures_total`: 1, `successes_total`: 9, `latency_seconds_bucket{le="1.0"}`: 9, `latency_seconds_bucket{le="+Inf"}`: 10, `latency_seconds_count`: 10,
+		} {
+			w.scrape(name, 0, until, every, steady(perSecond))
+		}
+		tenth := func(bad, good float64) func(float64) float64 {
+			return func(s float64) float64 {
+				if math.Mod(s, 600) < 60 { // a minute of ten
+					return bad
+				}
+				return good
+			}
+		}
+		w.scrape("ready", 0, until, every, tenth(0, 1))
+		w.scrape("age_seconds", 0, until, every, tenth(101, 99))
+		w.scrape("last_seconds", 0, until, every, func(s float64) float64 { return float64(epoch.Unix()) + s - tenth(101, 99)(s) })
+		w.scrape("job:errors:ratio", 0, until, every, func(float64) float64 { return 0.1 })
+		w.observe("native_seconds", until, steady(9), steady(1))
+		for name, v := range map[string]float64{"slo:log_total:rate1m": 10, "slo:log_errors:rate1m": 1} {
+			w.scrape(name+`{service="shop",slo="logged"}`, 0, until, minute, func(float64) float64 { return v })
+		}
+		w.live(until)
+		for _, s := range slos {
+			want, tolerance := 0.1, 1e-3
+			switch s.Name {
+			case "sliced":
+				want = 1
+			case "boolean", "threshold", "composite":
+				tolerance = 0.15
+			case "expression": // which goes on while nothing is scraped
+				tolerance = 0.5
+			}
+			for _, v := range w.ask(until, fmt.Sprintf(`slo:sli_error:ratio_rate30m{slo="%s"}`, s.Name)) {
+				near(t, fmt.Sprintf("%s scrapes: %s", every, v.Metric), v.F, want, tolerance)
+			}
+		}
+	}
+}
+
+// SLOs that are named alike do not read each other.
+func TestNamesAlike(t *testing.T) {
+	t.Parallel()
+	var slos []slo.SLO
+	services := map[string]float64{"shop": 0.01, "shop.v2": 0.02, "shop-v2": 0.03, "SHOP": 0.04, "shop_v2": 0.05}
+	for service := range services {
+		s := counting(t, "a", `sli: {events: {good: 'successes_total{app="`+service+`"}', total: 'requests_total{app="`+service+`"}'}}`)
+		s.Service = service
+		slos = append(slos, s)
+	}
+	w := newWorld(t, compile(t, rules.Options{}, slos...).Arranged())
+	for service, share := range services {
+		w.scrape(`requests_total{app="`+service+`"}`, 0, hour, scrape, steady(100))
+		w.scrape(`successes_total{app="`+service+`"}`, 0, hour, scrape, steady(100*(1-share)))
+	}
+	w.live(40 * minute)
+	for service, share := range services {
+		for _, window := range []string{"5m", "30m", "30d"} {
+			near(t, service+" "+window, w.value(40*minute, `slo:sli_error:ratio_rate`+window+`{service="`+service+`",slo="a"}`), share, 1e-6)
+		}
+	}
+}
+
+// A label of an SLO that is edited in mid-window changes nothing of what was
+// recorded.
+func TestEditedLabelKeepsHistory(t *testing.T) {
+	t.Parallel()
+	labelled := func(team string) rules.Set {
+		return compile(t, rules.Options{}, availability(t, "a", "99.9", func(s *slo.SLO) { s.Team, s.Labels = team, map[string]string{"squad": team} }))
+	}
+	w := newWorld(t, labelled("before"))
+	w.outage("a", 4*hour, 2*hour-minute, 2*hour-40*time.Second)
+	w.replay(10*minute, 2*hour)
+	w.load(labelled("after"))
+	at := 2*hour + 20*minute
+	w.live(at)
+	near(t, "1h", w.value(at, `slo:sli_error:ratio_rate1h`), 20.0/3600, 0.02)
+	near(t, "6h", w.value(at, `slo:sli_error:ratio_rate6h`), 20.0/21600, 0.02)
+	if len(w.fired) != 0 {
+		t.Errorf("fired: %v", w.fired)
+	}
+}
