@@ -34,10 +34,16 @@ type simulation struct {
 	png, output, against string
 	interval, scrape     duration
 	timeout              duration
+	place                *time.Location
 }
 
 func simulateCommand() *cobra.Command {
-	s := simulation{interval: duration(30 * time.Second), scrape: duration(15 * time.Second), timeout: duration(time.Minute)}
+	return simulateCommandAt(time.Local) //nolint:gosmopolitan // whoever types and reads it here.
+}
+
+// simulateCommandAt is the command where times are those of a place.
+func simulateCommandAt(place *time.Location) *cobra.Command {
+	s := simulation{place: place, interval: duration(30 * time.Second), scrape: duration(15 * time.Second), timeout: duration(time.Minute)}
 	c := &cobra.Command{
 		Use:   "simulate --from T --to T (--prometheus URL | --tsdb DIR) PATH…",
 		Short: "which alerts SLOs would have sent on real history",
@@ -144,7 +150,7 @@ func (s *simulation) print(cmd *cobra.Command, report simulate.Report, other *si
 	case s.output == "json":
 		return writeJSON(cmd.OutOrStdout(), report)
 	}
-	t := simulationText{w: cmd.OutOrStdout(), ink: palette(cmd), place: time.Local} //nolint:gosmopolitan // whoever reads it here.
+	t := simulationText{w: cmd.OutOrStdout(), ink: palette(cmd), place: s.place}
 	if other != nil {
 		return t.changes(simulate.Compare(*other, report))
 	}
@@ -202,11 +208,11 @@ func (s *simulation) times(now time.Time) (from, to time.Time, err error) {
 	}
 	to = now
 	if s.until != "" {
-		if to, err = instant("--to", s.until, now, time.Local); err != nil { //nolint:gosmopolitan // whoever types it here.
+		if to, err = instant("--to", s.until, now, s.place); err != nil {
 			return from, to, err
 		}
 	}
-	if from, err = instant("--from", s.from, now, time.Local); err != nil { //nolint:gosmopolitan // whoever types it here.
+	if from, err = instant("--from", s.from, now, s.place); err != nil {
 		return from, to, err
 	}
 	every := time.Duration(s.interval)
@@ -258,7 +264,7 @@ func (s *simulation) draw(report simulate.Report) error {
 	if err != nil {
 		return fmt.Errorf("draw %s: %w", s.png, err)
 	}
-	err = errors.Join(picture.Write(f, report, time.Local), f.Chmod(0o644), f.Close()) //nolint:gosmopolitan // whoever looks at it here.
+	err = errors.Join(picture.Write(f, report, s.place), f.Chmod(0o644), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), s.png)
 	}

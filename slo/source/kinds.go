@@ -18,7 +18,7 @@ import (
 
 // otherKinds are kinds of ours that may lie in the same folder and hold no
 // SLO.
-var otherKinds = []string{"OnCall", "HolidayCalendar"}
+var otherKinds = []string{"OnCall", "HolidayCalendar", "SLOTest"}
 
 // supported says what is read, for hints.
 const supported = slo.APIVersion + ", " + openslo.APIVersion + ", " + sloth.APIVersion + ", " + pyrra.APIVersion + ", or version: " + sloth.Version
@@ -122,7 +122,7 @@ func (l *loader) ours(at foreign.Place) {
 	case kind == "":
 		l.problem(at.Child("kind"), "no kind", "want "+slo.Kind)
 	default:
-		l.problem(at.Child("kind"), fmt.Sprintf("kind %q is not known", foreign.Clip(kind)), "want "+slo.Kind+"; passed over are "+strings.Join(otherKinds, " and "))
+		l.problem(at.Child("kind"), fmt.Sprintf("kind %q is not known", foreign.Clip(kind)), "want "+slo.Kind+"; passed over are "+strings.Join(otherKinds, ", "))
 	}
 }
 
