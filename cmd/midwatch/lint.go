@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -19,10 +17,11 @@ import (
 
 // lintFlags say what is looked for.
 type lintFlags struct {
-	prometheus, output string
-	disabled           []string
-	strict             bool
-	scrape, timeout    duration
+	output          string
+	asked           asked
+	disabled        []string
+	strict          bool
+	scrape, timeout duration
 }
 
 func lintCommand() *cobra.Command {
@@ -52,7 +51,9 @@ answer; 2: called wrongly.`,
 		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
 	}
 	outputFlag(c, &f.output)
-	c.Flags().StringVar(&f.prometheus, "prometheus", "", "address of a Prometheus, or of what answers like one, to ask about what the files name")
+	c.Flags().StringVar(&f.asked.url, "prometheus", "", "address of a Prometheus, or of what answers like one, to ask about what the files name")
+	c.Flags().StringVar(&f.asked.httpConfig, "http.config.file", "", "how to reach it: a file of Prometheus' HTTP client settings, as promtool takes")
+	_ = c.MarkFlagFilename("http.config.file", "yaml", "yml")
 	c.Flags().Var(&f.timeout, "timeout", "how long each answer of it is waited for")
 	c.Flags().StringSliceVar(&f.disabled, "disable", nil, "checks that are turned off")
 	c.Flags().BoolVar(&f.strict, "strict", false, "warnings too make the exit code 1")
@@ -63,18 +64,12 @@ answer; 2: called wrongly.`,
 
 func (f lintFlags) run(cmd *cobra.Command, paths []string) error {
 	o := lint.Options{Now: time.Now(), Read: os.ReadFile, Disabled: f.disabled, Scrape: time.Duration(f.scrape), Timeout: time.Duration(f.timeout)}
-	if f.prometheus != "" {
-		if u, err := url.Parse(f.prometheus); err != nil || u.Host == "" {
-			return usageError{fmt.Errorf("--prometheus %q is no address, such as http://localhost:9090", f.prometheus)}
-		}
-		client := &http.Client{}
-		defer client.CloseIdleConnections()
-		server, err := lint.NewPrometheus(f.prometheus, client)
-		if err != nil {
-			return usageError{err}
-		}
-		o.Server = server
+	server, done, err := f.server()
+	if err != nil {
+		return err
 	}
+	defer done()
+	o.Server = server
 	slos, err := source.Load(paths)
 	if err != nil {
 		return err
@@ -95,6 +90,22 @@ func (f lintFlags) run(cmd *cobra.Command, paths []string) error {
 		}
 	}
 	return nil
+}
+
+// server returns whom to ask, nil for nobody, and what lets go of it.
+func (f lintFlags) server() (lint.Server, func(), error) {
+	switch {
+	case f.asked.url == "" && f.asked.httpConfig != "":
+		return nil, nil, usageError{errors.New("--http.config.file says how to reach --prometheus, which is not given")}
+	case f.asked.url == "":
+		return nil, func() {}, nil
+	}
+	client, err := f.asked.client()
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := lint.NewPrometheus(f.asked.url, client.http)
+	return server, client.http.CloseIdleConnections, err
 }
 
 // shortened returns an error without what repeats itself: a server that does
