@@ -179,9 +179,22 @@ func (t *explanationText) lowTraffic() {
 	}
 	g := t.grid(4)
 	for _, tier := range t.e.Tiers {
+		if t.e.CountsTime {
+			g.row(tier.Tier, timeChance(tier))
+			continue
+		}
 		g.row(tier.Tier, chance(tier), fmt.Sprintf("no alert below %s events in %s", explain.Count(tier.FewestEvents), tier.Long))
 	}
 	t.flush(g)
+}
+
+// timeChance says whether the conditions of low traffic decide where a second
+// is an event.
+func timeChance(t explain.Tier) string {
+	if t.ChanceBelow == nil || *t.ChanceBelow > time.Duration(t.Long).Seconds() {
+		return "decides: a second is an event, and " + t.Long.String() + " has too few of them for the threshold alone"
+	}
+	return "never decides: a second is an event"
 }
 
 // chance says at which traffic the conditions of low traffic decide.

@@ -33,6 +33,7 @@ type Explanation struct {
 	Counts      []Counted     `json:"counts"`
 	GroupBy     []string      `json:"group_by,omitempty"`
 	Scope       string        `json:"scope"`
+	CountsTime  bool          `json:"counts_time"` // a second is an event
 	Components  []Component   `json:"components,omitempty"`
 	Records     []Record      `json:"records"`
 	Objective   string        `json:"objective_percent"`
@@ -138,7 +139,7 @@ func Of(s slo.SLO, all []slo.SLO, o Options) (Explanation, error) {
 	o.defaults()
 	e := Explanation{
 		Service: s.Service, Name: s.Name, Description: s.Description, Place: fmt.Sprintf("%s:%d", s.File, s.Line),
-		Critical: s.Critical, GroupBy: s.GroupBy, Scope: string(s.Scope), Objective: s.Objective.String(),
+		Critical: s.Critical, CountsTime: TimeBased(s), GroupBy: s.GroupBy, Scope: string(s.Scope), Objective: s.Objective.String(),
 		Pace: PaceOf{Scrape: Span(o.Scrape), Interval: Span(o.Interval), Traffic: o.Traffic},
 	}
 	if e.Scope == "" {
@@ -255,6 +256,18 @@ func records(s slo.SLO, all []slo.SLO, o Options) ([]Record, error) {
 	return out, nil
 }
 
+// shares returns the error ratios of a composite of which one component fails.
+func shares(s slo.SLO) (out []float64) {
+	sum := new(big.Rat)
+	for _, c := range s.SLI.Composite {
+		sum.Add(sum, c.Weight.Rat())
+	}
+	for _, c := range s.SLI.Composite {
+		out = append(out, float(new(big.Rat).Quo(c.Weight.Rat(), sum)))
+	}
+	return out
+}
+
 func budget(s slo.SLO, traffic float64) Budget {
 	share := s.ErrorBudget()
 	b := Budget{
@@ -319,10 +332,11 @@ func tier(s slo.SLO, t slo.Tier, p Pace) Tier {
 }
 
 // Ratios returns the error ratios worth a look for an SLO, from 1 down to its
-// error budget: round ones, and the thresholds of its tiers.
+// error budget: round ones, the thresholds of its tiers, and those of a
+// composite of which one component fails.
 func Ratios(s slo.SLO) []float64 {
 	least := float(s.ErrorBudget())
-	ratios := []float64{least}
+	ratios := append([]float64{least}, shares(s)...)
 	for _, t := range s.Alerts.Tiers {
 		long, short := thresholds(s, t)
 		ratios = append(ratios, long, short)

@@ -37,28 +37,30 @@ func TestPredictedTimesAreThoseOfTheEngine(t *testing.T) {
 		before time.Duration // simulated before the onset: a tier of a day sees how its SLO was young
 		until  time.Duration // and after it
 		tier   string
-		more   string // in the SLO's file
+		more   string  // in the SLO's file
+		rate   float64 // events a second
 	}{
-		{1, 15 * time.Second, 20 * minute, 5 * minute, "1h5m", ""},
-		{1, time.Minute, 20 * minute, 6 * minute, "1h5m", ""},
-		{1, 15 * time.Second, 20 * minute, 3 * minute, "5m1m", "  alerts: {outage: true}\n"},
-		{0.99, 15 * time.Second, 20 * minute, 3 * minute, "5m1m", "  alerts: {outage: true}\n"},
-		{0.5, 15 * time.Second, 20 * minute, 10 * minute, "1h5m", "  alerts: {tiers: [{long: 1h, short: 5m, burn_rate: 14.4, severity: P2, for: 5m}]}\n"},
-		{0.5, 30 * time.Second, 20 * minute, 6 * minute, "1h5m", ""},
-		{0.1, 15 * time.Second, 20 * minute, 15 * minute, "1h5m", ""},
-		{0.02, 15 * time.Second, 20 * minute, hour, "1h5m", ""},
-		{0.01, 15 * time.Second, 20 * minute, 4 * hour, "6h30m", ""},
-		{0.005, time.Minute, 10 * hour, 15 * hour, "1d2h", ""},
+		{1, 15 * time.Second, 20 * minute, 5 * minute, "1h5m", "", 10},
+		{1, time.Minute, 20 * minute, 6 * minute, "1h5m", "", 10},
+		{1, 15 * time.Second, 20 * minute, 3 * minute, "5m1m", "  alerts: {outage: true}\n", 10},
+		{0.99, 15 * time.Second, 20 * minute, 3 * minute, "5m1m", "  alerts: {outage: true}\n", 10},
+		{0.5, 15 * time.Second, 20 * minute, 10 * minute, "1h5m", "  alerts: {tiers: [{long: 1h, short: 5m, burn_rate: 14.4, severity: P2, for: 5m}]}\n", 10},
+		{1, 15 * time.Second, 2 * hour, 5 * minute, "1h5m", "", 0.02}, // 72 events an hour
+		{0.5, 30 * time.Second, 20 * minute, 6 * minute, "1h5m", "", 10},
+		{0.1, 15 * time.Second, 20 * minute, 15 * minute, "1h5m", "", 10},
+		{0.02, 15 * time.Second, 20 * minute, hour, "1h5m", "", 10},
+		{0.01, 15 * time.Second, 20 * minute, 4 * hour, "6h30m", "", 10},
+		{0.005, time.Minute, 10 * hour, 15 * hour, "1d2h", "", 10},
 	} {
-		t.Run(fmt.Sprintf("%g at %s%s", c.ratio, c.scrape, strings.TrimSpace(c.more)), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%g of %g at %s%s", c.ratio, c.rate, c.scrape, strings.TrimSpace(c.more)), func(t *testing.T) {
 			t.Parallel()
 			s, o := parse(t, shop+c.more), rules.Options{Interval: max(30*time.Second, c.scrape), ScrapeInterval: c.scrape}
-			first, ok := explain.At(s, c.ratio, explain.Pace{Scrape: c.scrape, Interval: o.Interval, Traffic: 10}).First()
+			first, ok := explain.At(s, c.ratio, explain.Pace{Scrape: c.scrape, Interval: o.Interval, Traffic: c.rate}).First()
 			if !ok || first.Tier != c.tier {
 				t.Fatalf("predicted %+v, want tier %s", first, c.tier)
 			}
 			sim := simulate(t, s, o)
-			sim.run(o, c.ratio, c.before, c.until, c.until)
+			sim.run(o, c.rate, c.ratio, c.before, c.until, c.until)
 			fired, ok := sim.fired[c.tier]
 			if !ok {
 				t.Fatalf("tier %s did not fire; fired: %v", c.tier, sim.fired)
@@ -82,7 +84,7 @@ func TestPredictedResolutionIsTheEngines(t *testing.T) {
 	first, _ := explain.At(s, 0.5, explain.Pace{}).First()
 	const lasts = 10 * time.Minute
 	sim := simulate(t, s, o)
-	sim.run(o, 0.5, 20*time.Minute, lasts, lasts+10*time.Minute)
+	sim.run(o, 10, 0.5, 20*time.Minute, lasts, lasts+10*time.Minute)
 	after := sim.calm["1h5m"] + o.Interval - lasts
 	if after > time.Duration(first.Resolves) || after < time.Duration(first.Resolves)-2*o.Interval {
 		t.Errorf("resolved %s after the end, predicted %s", after, first.Resolves)
@@ -159,10 +161,10 @@ func TestLowTraffic(t *testing.T) {
 
 func TestNumbersAreWritten(t *testing.T) {
 	var got []string
-	for _, d := range []time.Duration{51840 * time.Millisecond, 518 * time.Second, 3 * time.Hour, 62 * time.Hour, 90 * time.Minute} {
+	for _, d := range []time.Duration{51840 * time.Millisecond, 518 * time.Second, 3 * time.Hour, 62 * time.Hour, 90 * time.Minute, 24*time.Hour - 15*time.Second, 59*time.Minute + 59700*time.Millisecond} {
 		got = append(got, explain.Span(d).String())
 	}
-	if diff := cmp.Diff([]string{"51.8s", "8m38s", "3h", "2d14h", "1h30m"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"51.8s", "8m38s", "3h", "2d14h", "1h30m", "1d", "1h"}, got); diff != "" {
 		t.Error(diff)
 	}
 	e, err := explain.Of(parse(t, shop), nil, explain.Options{Now: onset})

@@ -33,11 +33,11 @@ func (d Span) String() string {
 	switch {
 	case t < 0:
 		return "-" + (-d).String()
-	case t < time.Minute:
+	case t.Round(100*time.Millisecond) < time.Minute:
 		return strconv.FormatFloat(t.Round(100*time.Millisecond).Seconds(), 'g', 3, 64) + "s"
-	case t < time.Hour:
+	case t.Round(time.Second) < time.Hour:
 		return units(t.Round(time.Second), time.Minute, "m", time.Second, "s")
-	case t < day:
+	case t.Round(time.Minute) < day:
 		return units(t.Round(time.Minute), time.Hour, "h", time.Minute, "m")
 	}
 	return units(t.Round(time.Hour), day, "d", time.Hour, "h")

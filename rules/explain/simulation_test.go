@@ -80,13 +80,12 @@ func (sim *simulation) load(s slo.SLO, o rules.Options) {
 	}
 }
 
-// run scrapes counters of ten requests a second of which a share fails from
-// the onset until its end, and evaluates all rules. It begins some time before
-// the onset.
-func (sim *simulation) run(o rules.Options, ratio float64, before, lasts, until time.Duration) {
+// run scrapes counters of so many requests a second of which a share fails
+// from the onset until its end, and evaluates all rules. It begins some time
+// before the onset.
+func (sim *simulation) run(o rules.Options, perSecond, ratio float64, before, lasts, until time.Duration) {
 	sim.t.Helper()
 	begin := onset.Add(-before)
-	const perSecond = 10
 	app := sim.db.Appender(sim.t.Context())
 	var refs [2]storage.SeriesRef
 	for at := begin; !at.After(onset.Add(until)); at = at.Add(o.ScrapeInterval) {

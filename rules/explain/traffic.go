@@ -11,19 +11,26 @@ import (
 //
 //	m + λ + z·√λ
 //
-// where λ is how many failures the objective allows there, z the quantile of
-// the standard normal distribution at the policy's confidence, and m + 1 the
-// least number of failures.
+// where λ is how many failures the objective allows there (or the tier's
+// threshold, where that is lower), z the quantile of the standard normal
+// distribution at the policy's confidence, and m + 1 the least number of
+// failures.
+
+// allowed returns the share of events that may fail without that being odd.
+func allowed(s slo.SLO, t slo.Tier) float64 {
+	long, _ := thresholds(s, t)
+	return min(float(s.ErrorBudget()), long)
+}
 
 // needed returns what the failures over a tier's long window must exceed when
 // there are so many events in it, and whether there is such a condition.
-func needed(s slo.SLO, events float64) (float64, bool) {
+func needed(s slo.SLO, t slo.Tier, events float64) (float64, bool) {
 	m, z := conditions(s.Alerts)
 	if m == 0 && z == 0 {
 		return 0, false
 	}
-	allowed := events * float(s.ErrorBudget())
-	return max(0, m-1) + allowed + z*math.Sqrt(allowed), true
+	expected := events * allowed(s, t)
+	return max(0, m-1) + expected + z*math.Sqrt(expected), true
 }
 
 // conditions returns the least number of failures and the quantile of the
@@ -51,7 +58,7 @@ func enoughFailures(s slo.SLO, t slo.Tier, ratio float64, p Pace) (time.Duration
 	if traffic <= 0 {
 		return 0, true
 	}
-	need, is := needed(s, traffic*t.Long.Seconds())
+	need, is := needed(s, t, traffic*t.Long.Seconds())
 	if !is {
 		return 0, true
 	}
@@ -74,15 +81,15 @@ func ChanceDecides(s slo.SLO, t slo.Tier) float64 {
 		return 0
 	}
 	m = max(0, m-1)
-	budget := float(s.ErrorBudget())
+	b := allowed(s, t)
 	long, _ := thresholds(s, t)
-	excess := long/budget - 1 // of the threshold over what is allowed, in budgets
+	excess := long/b - 1 // of the threshold over what is allowed
 	if excess <= 0 {
 		return math.Inf(1)
 	}
 	// excess·λ = m + z·√λ, solved for √λ.
 	root := (z + math.Sqrt(z*z+4*excess*m)) / (2 * excess)
-	return root * root / budget
+	return root * root / b
 }
 
 // FewestEvents returns how many events a tier's long window must have so that
@@ -93,7 +100,7 @@ func FewestEvents(s slo.SLO, t slo.Tier) float64 {
 		return 0
 	}
 	// n > m − 1 + b·n + z·√(b·n), solved for √n.
-	b := float(s.ErrorBudget())
+	b := allowed(s, t)
 	m = max(0, m-1)
 	root := (z*math.Sqrt(b) + math.Sqrt(z*z*b+4*(1-b)*m)) / (2 * (1 - b))
 	return math.Floor(root*root) + 1
