@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"image/png"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 
+	"github.com/midwatch-slo/midwatch/internal/golden"
 	"github.com/midwatch-slo/midwatch/internal/servers"
 	"github.com/midwatch-slo/midwatch/rules/simulate"
 )
@@ -34,34 +37,33 @@ func failed(at time.Duration) float64 {
 	return 100 * (0.004*part(slowFrom, slowTo) + part(outageFrom, outageTo))
 }
 
+// requests of the history after a time, and those of them that failed.
+func requests(at time.Duration) float64 { return 100 * at.Seconds() }
+
 // writeHistory makes a data folder of Prometheus, with blocks and a
-// write-ahead log.
-func writeHistory(t *testing.T, dir string) {
+// write-ahead log, of two counters.
+func writeHistory(t *testing.T, dir string, length time.Duration, total, failed func(time.Duration) float64) {
 	t.Helper()
-	db, err := tsdb.Open(dir, nil, nil, tsdb.DefaultOptions(), nil)
+	o := tsdb.DefaultOptions()
+	o.MinBlockDuration = max(o.MinBlockDuration, (length / 12).Milliseconds())
+	o.MaxBlockDuration = o.MinBlockDuration
+	db, err := tsdb.Open(dir, nil, nil, o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	total := labels.FromStrings("__name__", "http_requests_total", "app", "payments", "code", "200")
+	good := labels.FromStrings("__name__", "http_requests_total", "app", "payments", "code", "200")
 	bad := labels.FromStrings("__name__", "http_requests_total", "app", "payments", "code", "500")
-	for at := time.Duration(0); at <= historyEnds; {
-		app := db.Appender(t.Context())
-		for range 240 {
-			if at > historyEnds {
-				break
-			}
-			ms := begun.Add(at).UnixMilli()
-			if _, err := app.Append(0, total, ms, 100*at.Seconds()-failed(at)); err != nil {
+	app := db.Appender(t.Context())
+	for at := time.Duration(0); at <= length; at += 15 * time.Second {
+		ms := begun.Add(at).UnixMilli()
+		for l, v := range map[*labels.Labels]float64{&good: total(at) - failed(at), &bad: failed(at)} {
+			if _, err := app.Append(0, *l, ms, v); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := app.Append(0, bad, ms, failed(at)); err != nil {
-				t.Fatal(err)
-			}
-			at += 15 * time.Second
 		}
-		if err := app.Commit(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
 	}
 	if err := db.Compact(t.Context()); err != nil {
 		t.Fatal(err)
@@ -106,7 +108,7 @@ func simulated(t *testing.T, args ...string) simulate.Report {
 func TestSimulateRealPrometheus(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	writeHistory(t, filepath.Join(dir, "data"))
+	writeHistory(t, filepath.Join(dir, "data"), historyEnds, requests, failed)
 	slos := filepath.Join(dir, "slo.yaml")
 	if err := os.WriteFile(slos, []byte(simulatedSLO), 0o644); err != nil {
 		t.Fatal(err)
@@ -185,6 +187,76 @@ func byHand(t *testing.T, r simulate.Report) {
 	if !s.Short() || s.History.Sub(begun) > time.Minute {
 		t.Errorf("history begins %v, short: %v", s.History, s.Short())
 	}
+}
+
+// TestSimulateManual draws the picture of the manual, of twelve days with an
+// outage, a slow burn, a short failure and a night of maintenance, and compares
+// what is printed with the manual. "make golden" writes both anew.
+func TestSimulateManual(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	total, failed := twelveDays()
+	writeHistory(t, filepath.Join(dir, "data"), 12*24*time.Hour, total, failed)
+	slos := filepath.Join(dir, "slo.yaml")
+	exclusion := "  exclusions: [{name: new database, from: 2026-11-09T01:00:00Z, to: 2026-11-09T05:00:00Z}]\n"
+	text := strings.NewReplacer("99.9\n", "99.5\n  window: 7d\n"+exclusion).Replace(simulatedSLO)
+	if err := os.WriteFile(slos, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	picture := filepath.Join(dir, "simulate.png")
+	if golden.Updating() {
+		picture = filepath.Join(repository(t), "docs", "img", "simulate.png")
+	}
+	var stdout bytes.Buffer
+	c := simulateCommandAt(time.UTC)
+	c.SetOut(&stdout)
+	c.SetArgs([]string{"--from", "2026-11-03", "--to", "2026-11-13", "--tsdb", filepath.Join(dir, "data"), "--png", picture, slos})
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	drawn, err := os.Open(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer drawn.Close()
+	if c, err := png.DecodeConfig(drawn); err != nil || c.Width != 1920 || c.Height < 600 {
+		t.Errorf("the picture is %dx%d, %v", c.Width, c.Height, err)
+	}
+	golden.File(t, filepath.Join("testdata", "simulate.txt"), stdout.String())
+	if manual := read(t, filepath.Join(repository(t), "docs", "simulate.md")); !strings.Contains(manual, stdout.String()) {
+		t.Errorf("docs/simulate.md does not show what is printed:\n%s", &stdout)
+	}
+}
+
+// twelveDays returns counters of twelve days: traffic swings between night and
+// day, and some of it fails.
+func twelveDays() (total, failed func(time.Duration) float64) {
+	const hour = time.Hour
+	minutes := 12 * 24 * 60
+	all, bad := make([]float64, minutes+2), make([]float64, minutes+2)
+	for i := range minutes + 1 {
+		at := time.Duration(i) * time.Minute
+		perMinute := 60 * (40 + 160*(1-math.Cos(2*math.Pi*(at.Hours()-3)/24)))
+		ratio := 0.00008 * (1.5 + math.Sin(at.Hours()/5))
+		switch {
+		case at >= 90*hour && at < 90*hour+25*time.Minute: // an outage
+			ratio = 0.35
+		case at >= 130*hour && at < 152*hour: // a slow burn
+			ratio = 0.01
+		case at >= 193*hour && at < 196*hour: // maintenance
+			ratio = 0.8
+		case at >= 254*hour+2*time.Minute && at < 254*hour+13*time.Minute: // a short failure
+			ratio = 0.06
+		}
+		all[i+1], bad[i+1] = all[i]+perMinute, bad[i]+perMinute*ratio
+	}
+	between := func(of []float64) func(time.Duration) float64 {
+		return func(at time.Duration) float64 {
+			i := int(at / time.Minute)
+			return of[i] + (of[i+1]-of[i])*(at-time.Duration(i)*time.Minute).Minutes()
+		}
+	}
+	return between(all), between(bad)
 }
 
 func near(got, want, share float64) bool { return got >= want*(1-share) && got <= want*(1+share) }

@@ -178,15 +178,16 @@ func (s *sheet) head(one simulate.SLO, top vg.Length) {
 	}
 }
 
-// Summary says how many alerts and incidents there are, in a line.
+// Summary says in a line how many alerts there are, how many of them page, and
+// how many incidents.
 func Summary(one simulate.SLO) string {
-	wakes, missed, founded := 0, 0, 0
+	wakes, missed, unfounded := 0, 0, 0
 	for _, a := range one.Alerts {
 		if a.Wakes() {
 			wakes++
 		}
 		if a.False {
-			founded++
+			unfounded++
 		}
 	}
 	for _, i := range one.Incidents {
@@ -194,8 +195,8 @@ func Summary(one simulate.SLO) string {
 			missed++
 		}
 	}
-	return fmt.Sprintf("%s, %d of which wake somebody, %d false · %s, %d missed",
-		number(len(one.Alerts), "alert"), wakes, founded, number(len(one.Incidents), "incident"), missed)
+	return fmt.Sprintf("%s, %s, %d false · %s, %d missed",
+		number(len(one.Alerts), "alert"), number(wakes, "page"), unfounded, number(len(one.Incidents), "incident"), missed)
 }
 
 func number(n int, noun string) string {
