@@ -49,7 +49,7 @@ func finite(e parser.Expr) parser.Expr {
 }
 
 // subquery returns an expression's values over d, every step.
-func subquery(e parser.Expr, d, step time.Duration) parser.Expr {
+func subquery(e parser.Expr, d, step time.Duration) *parser.SubqueryExpr {
 	switch e.(type) {
 	case *parser.AggregateExpr, *parser.Call, *parser.ParenExpr:
 	default:

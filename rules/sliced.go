@@ -23,21 +23,23 @@ type sliced struct {
 
 func (s sliced) total(time.Duration) parser.Expr { return s.seen() }
 
-// failed is the state of the last whole slice, recorded as bursts are; the
-// newest minutes are those that were recorded.
+// failed is the state of the last whole slice, recorded as bursts are, of the
+// moment that they measure. The newest minutes are what was recorded of them.
 func (s sliced) failed(d time.Duration, total parser.Expr) parser.Expr {
 	none := mul(num(0), total)
 	if d != s.burst {
-		recorded := call("avg_over_time", over(s.own.ownSeries(metric(errorsSide, s.burst)), d))
+		recorded := call("avg_over_time", over(s.own.ownSeries(metric(errorsSide, s.burst)), max(d-s.burst/2, s.burst)))
 		return either(both(maxBy(s.own.groups, recorded), above(total, num(0))), none)
 	}
 	return either(mul(s.last(), above(total, num(0))), none)
 }
 
-// last returns what the last whole slice counts. The subquery has one step
-// within its range, at the end of that slice.
+// last returns what the slice counts that was the last whole one half a burst
+// ago. The subquery has one step within its range, at the end of that slice.
 func (s sliced) last() parser.Expr {
-	return call("last_over_time", subquery(s.share(s.length), s.length, s.length))
+	slice := subquery(s.share(s.length), s.length, s.length)
+	slice.OriginalOffset = s.burst / 2
+	return call("last_over_time", slice)
 }
 
 // share returns what a slice that ends now counts. Its share is rounded so
