@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -67,7 +68,9 @@ func (f File) render(o Output, b []byte) ([]byte, error) {
 		w.line("namespace: " + f.namespace())
 		w.groups(f.Groups)
 	case o.Format == FormatVictoriaMetrics && !f.Logs():
-		w.groups(victoria(f.Groups))
+		groups, err := victoria(f.Groups)
+		w.groups(groups)
+		w.err = errors.Join(w.err, err)
 	default:
 		w.groups(f.Groups)
 	}

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/rulefmt"
@@ -25,12 +27,20 @@ const victoriaFailing = `label_replace(
   "(.*)"
 )`
 
+// nativeHistogram finds the functions that read native histograms.
+var nativeHistogram = regexp.MustCompile(`\bhistogram_(count|sum|avg|fraction|stddev|stdvar)\(`)
+
 // victoria returns groups as vmalert evaluates them. It reads rule files of
-// Prometheus; what differs is the name of its own metrics, and that it has no
-// query_offset.
-func victoria(groups []rulefmt.RuleGroup) []rulefmt.RuleGroup {
+// Prometheus; what differs is the name of its own metrics, and that it has
+// neither query_offset nor native histograms.
+func victoria(groups []rulefmt.RuleGroup) ([]rulefmt.RuleGroup, error) {
 	out := slices.Clone(groups)
 	for i := range out {
+		for _, r := range out[i].Rules {
+			if nativeHistogram.MatchString(r.Expr) {
+				return nil, fmt.Errorf("%s reads a native histogram, which VictoriaMetrics does not have", sloOf(out[i]))
+			}
+		}
 		out[i].QueryOffset = nil
 		at := slices.IndexFunc(out[i].Rules, func(r rulefmt.Rule) bool { return r.Alert == failingAlert })
 		if at < 0 {
@@ -39,5 +49,5 @@ func victoria(groups []rulefmt.RuleGroup) []rulefmt.RuleGroup {
 		out[i].Rules = slices.Clone(out[i].Rules)
 		out[i].Rules[at].Expr = victoriaFailing
 	}
-	return out
+	return out, nil
 }
