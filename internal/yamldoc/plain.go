@@ -8,10 +8,12 @@ import (
 )
 
 // Bounds of what is read without the library: how deep a document nests, and
-// how long a key is.
+// how long a key and a line are, in bytes. Where a node is in its line is
+// counted from the line's beginning.
 const (
 	maxPlainDepth = 24
 	maxPlainKey   = 200
+	maxPlainLine  = 8000
 )
 
 // plain reads the part of YAML that nearly all files of its kind are written
@@ -85,6 +87,10 @@ func (p *plain) advance() {
 		line, _, _ := strings.Cut(p.text[p.next:], "\n")
 		p.next += len(line) + 1
 		p.line++
+		if len(line) > maxPlainLine {
+			p.giveUp()
+			return
+		}
 		p.cur = strings.TrimRight(line, " ")
 		p.start = len(p.cur) - len(strings.TrimLeft(p.cur, " "))
 		if p.start < len(p.cur) && p.cur[p.start] != '#' {
