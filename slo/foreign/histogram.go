@@ -37,6 +37,9 @@ type part struct {
 }
 
 func partOf(text string) (out part, ok bool) {
+	if len(text) > maxQuery {
+		return out, false
+	}
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
 	if err != nil {
 		return out, false

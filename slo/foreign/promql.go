@@ -25,6 +25,10 @@ var unknownVariable = regexp.MustCompile(`\{\{[^{}]*\}\}|\$\{?[A-Za-z_]\w*\}?`)
 
 const window = "$window"
 
+// maxQuery bounds an expression, in bytes: the parser of one that nests
+// millions of times would have no end.
+const maxQuery = 4000
+
 // Query is an expression of another tool.
 type Query struct {
 	Text     string // with $window where the tool has its variable for a range
@@ -44,6 +48,9 @@ const (
 // ParseQuery reads an expression. The error says what is wrong with it, and
 // where the text that another tool would put in is unknown.
 func ParseQuery(text string) (Query, error) {
+	if len(text) > maxQuery {
+		return Query{}, fmt.Errorf("longer than %d bytes", maxQuery)
+	}
 	q := Query{Text: strings.TrimSpace(windowVariables.ReplaceAllString(text, strings.ReplaceAll(window, "$", "$$")))}
 	q.Windowed = strings.Contains(q.Text, window)
 	bare := strings.ReplaceAll(q.Text, window, standInText)

@@ -35,6 +35,9 @@ func (c *converter) policies() {
 		c.Default(slo.PresetWorkbook, func(slo.Tier) bool { return true })
 		return
 	}
+	if c.tooLong(at, len(c.in.Spec.AlertPolicies)) {
+		return
+	}
 	out := c.Alerts()
 	of := map[string]*extras{"page": {}, "ticket": {}}
 	for i, item := range c.in.Spec.AlertPolicies {
@@ -55,6 +58,14 @@ func (c *converter) policies() {
 	}
 	c.extra("page", *of["page"])
 	c.extra("ticket", *of["ticket"])
+}
+
+// tooLong says whether a list has more than it may, and notes that.
+func (c *converter) tooLong(at foreign.Place, n int) bool {
+	if n > maxList {
+		c.Problem(at, fmt.Sprintf("more than %d", maxList), "")
+	}
+	return n > maxList
 }
 
 // isKind says whether an object within another is of its kind, or notes that
@@ -98,6 +109,9 @@ func add(list *[]string, text string) {
 func (c *converter) policy(at foreign.Place, meta metadata, in policySpec, of map[string]*extras) {
 	if len(in.Conditions) == 0 {
 		c.Problem(at.Child("conditions"), "no condition", "list one")
+	}
+	if c.tooLong(at.Child("conditions"), len(in.Conditions)) || c.tooLong(at.Child("notificationTargets"), len(in.NotificationTargets)) {
+		return
 	}
 	targets := c.targets(at.Child("notificationTargets"), in.NotificationTargets)
 	for i, item := range in.Conditions {

@@ -17,6 +17,9 @@ const (
 	ratioTimeslices = "RatioTimeslices"
 )
 
+// maxList bounds the lists within an object.
+const maxList = 50
+
 // converter makes the native document of one objective of an SLO, or of the
 // composite that its objectives are.
 type converter struct {
@@ -37,10 +40,10 @@ func (c *converter) from(native, theirs string) foreign.Place {
 // convert makes the native documents of one SLO.
 func (r *Reader) convert(s read[sloSpec]) []foreign.Entry {
 	objectives := s.spec().Child("objectives")
-	if len(s.Spec.Objectives) == 0 {
+	if n := len(s.Spec.Objectives); n == 0 || n > maxList {
 		c := r.converter(s, s.at, s.at.Field, s.problems)
 		c.common()
-		c.Problem(objectives, "no objective", "list at least one, with target")
+		c.Problem(objectives, fmt.Sprintf("%d objectives", n), fmt.Sprintf("1 to %d, with target", maxList))
 		return []foreign.Entry{c.Entry}
 	}
 	composite := s.Spec.composite()

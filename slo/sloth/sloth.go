@@ -28,6 +28,9 @@ const (
 // command line of sloth does, and this is what it does by default.
 const Period = "30d"
 
+// maxSLOs bounds the SLOs of one document.
+const maxSLOs = 1000
+
 // Reader gathers documents. The zero Reader is ready.
 type Reader struct {
 	entries  []foreign.Entry
@@ -80,6 +83,10 @@ func (r *Reader) group(at foreign.Place, g group, problems diag.Problems) {
 		if len(problems) == 0 {
 			r.problems = append(r.problems, at.Child("slos").Problem("no SLO", "list at least one"))
 		}
+		return
+	}
+	if len(g.slos) > maxSLOs {
+		r.problems = append(r.problems, at.Child("slos").Problem(fmt.Sprintf("more than %d SLOs", maxSLOs), "make several files of it"))
 		return
 	}
 	if g.plugins != nil {

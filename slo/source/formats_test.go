@@ -178,3 +178,24 @@ func TestPartsAlone(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A file that is made to be costly is refused before it is.
+func TestHostileFiles(t *testing.T) {
+	const million = 1_000_000
+	parens := strings.Repeat("(", million) + "up" + strings.Repeat(")", million)
+	for name, c := range map[string]struct{ text, want string }{
+		"sloth query":        {"version: prometheus/v1\nservice: a\nslos: [{name: a, objective: 99, sli: {raw: {error_ratio_query: '" + parens + "'}}, alerting: {name: A}}]", "longer than 4000 bytes"},
+		"pyrra metric":       {"apiVersion: pyrra.dev/v1alpha1\nkind: ServiceLevelObjective\nmetadata: {name: a}\nspec: {target: 99, window: 30d, indicator: {latency: {success: {metric: '" + parens + "'}, total: {metric: a_count}}}}", "longer than 4000 bytes"},
+		"objectives":         {"apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec: {objectives: [" + strings.Repeat("{},", million/5) + "]}", "200000 objectives"},
+		"slos":               {"version: prometheus/v1\nservice: a\nslos: [" + strings.Repeat("{},", million/5) + "]", "more than 1000 SLOs"},
+		"objects":            {"[" + strings.Repeat("{},", million/5) + "]", "more than 10000 objects"},
+		"policies of an SLO": {"apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec: {objectives: [{target: 0.9}], alertPolicies: [" + strings.Repeat("{alertPolicyRef: p},", million/10) + "]}", "more than 50"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := source.Parse("hostile.yaml", []byte(c.text))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("want %q, got %.200v", c.want, err)
+			}
+		})
+	}
+}

@@ -20,6 +20,9 @@ import (
 // SLO.
 var otherKinds = []string{"OnCall", "HolidayCalendar", "SLOTest"}
 
+// maxItems bounds the objects of one list.
+const maxItems = 10_000
+
 // supported says what is read, for hints.
 const supported = slo.APIVersion + ", " + openslo.APIVersion + ", " + sloth.APIVersion + ", " + pyrra.APIVersion + ", or version: " + sloth.Version
 
@@ -53,6 +56,10 @@ func (l *loader) document(at foreign.Place) {
 func (l *loader) items(list foreign.Place) {
 	if list.Node.Kind != yaml.SequenceNode {
 		l.problem(list, "want a list", "")
+		return
+	}
+	if len(list.Node.Content) > maxItems {
+		l.problem(list, fmt.Sprintf("more than %d objects", maxItems), "make several files of it")
 		return
 	}
 	for i := range list.Node.Content {
