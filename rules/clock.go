@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -63,12 +64,128 @@ func (k clock) offsets() []int {
 }
 
 // local returns the local time of the moment that is shift after that of the
-// evaluation, as a scalar: seconds since 1970 as if the zone's time were UTC.
+// evaluation, as a vector: seconds since 1970 as if the zone's time were UTC.
 func (k clock) local(shift time.Duration) parser.Expr {
-	now := call("time")
-	return moved(now, float64(k.base)+shift.Seconds(), k.steps(func(c change) parser.Expr {
-		return atLeast(now, float64(c.at)-shift.Seconds())
-	}))
+	regimes := k.regimes(shift)
+	e := k.at(regimes[0].offset, shift)
+	for _, r := range regimes[1:] {
+		by := r.offset - regimes[0].offset
+		e = plus(e, mul(num(math.Abs(float64(by))), r.flag), by < 0)
+	}
+	return e
+}
+
+// at returns the local time as local does, at one offset.
+func (k clock) at(offset int, shift time.Duration) parser.Expr {
+	return vector(moved(call("time"), float64(offset)+shift.Seconds(), nil))
+}
+
+// regime is an offset and a flag that is 1 while it is in force; the first of
+// a clock's regimes has none: it is in force while no other is.
+type regime struct {
+	offset int
+	flag   parser.Expr
+}
+
+// regimes returns the offsets of a zone and when they are in force, for the
+// moment that is shift after that of the evaluation.
+func (k clock) regimes(shift time.Duration) []regime {
+	if len(k.changes) == 0 {
+		return []regime{{offset: k.base}}
+	}
+	if r, ok := k.yearly(shift); ok {
+		return r
+	}
+	out := []regime{{offset: k.base}}
+	for _, offset := range k.offsets() {
+		if slices.ContainsFunc(out, func(r regime) bool { return r.offset == offset }) {
+			continue
+		}
+		var flag parser.Expr
+		for _, c := range k.changes {
+			passed := atLeast(call("time"), float64(c.at)-shift.Seconds())
+			switch {
+			case c.to == offset && flag == nil:
+				flag = passed
+			case c.to == offset:
+				flag = plus(flag, passed, false)
+			case c.from == offset:
+				flag = plus(flag, passed, true)
+			}
+		}
+		out = append(out, regime{offset: offset, flag: flag})
+	}
+	return out
+}
+
+// yearly returns the regimes of a zone whose clock goes forward and back once
+// in each year, at the same time of the same weekday of a month.
+func (k clock) yearly(shift time.Duration) ([]regime, bool) {
+	var forward, back []change
+	for _, c := range k.changes {
+		if c.to > c.from {
+			forward = append(forward, c)
+		} else {
+			back = append(back, c)
+		}
+	}
+	up, ok := weekdayOf(forward)
+	down, same := weekdayOf(back)
+	if !ok || !same || len(k.changes) != 2*(clockUntil-clockFrom) || forward[0].from != back[0].to || forward[0].to != back[0].from {
+		return nil, false
+	}
+	flag := sub(up.passed(shift), down.passed(shift))
+	if up.month > down.month {
+		flag = add(num(1), plus(up.passed(shift), down.passed(shift), true))
+	}
+	return []regime{{offset: forward[0].from}, {offset: forward[0].to, flag: flag}}, true
+}
+
+// weekday is a moment of each year: a time of the first such weekday from a
+// date on, in UTC.
+type weekday struct {
+	month, date, day int
+	time             time.Duration
+}
+
+// weekdayOf returns the moment at which changes are in each of the years.
+func weekdayOf(changes []change) (weekday, bool) {
+	if len(changes) != clockUntil-clockFrom {
+		return weekday{}, false
+	}
+	var out weekday
+	for i, c := range changes {
+		at := time.Unix(c.at, 0).UTC()
+		w := weekday{month: int(at.Month()), date: at.Day(), day: int(at.Weekday()), time: at.Sub(at.Truncate(day))}
+		if i == 0 {
+			out = w
+		}
+		out.date = min(out.date, w.date)
+		if c.from != changes[0].from || c.to != changes[0].to || at.Year() != clockFrom+i ||
+			w.month != out.month || w.day != out.day || w.time != out.time {
+			return weekday{}, false
+		}
+	}
+	for _, c := range changes {
+		if time.Unix(c.at, 0).UTC().Day() > out.date+6 {
+			return weekday{}, false
+		}
+	}
+	return out, true
+}
+
+// passed returns 1 from the moment on until the end of its year in UTC, else
+// 0. It takes off the time since the last such weekday, and compares what is
+// left with the first date on which that can be; months are 32 days apart, so
+// that in the first days of a month this is in the month before.
+func (w weekday) passed(shift time.Duration) parser.Expr {
+	const week = 7 * 86400
+	now := moved(call("time"), shift.Seconds(), nil)
+	first := (w.day+3)%7*86400 + int(w.time.Seconds()) // since the Thursday on which 1970 began
+	date := add(mul(num(32*86400), call("month", vector(now))), mul(num(86400), call("day_of_month", vector(now))))
+	date = plus(date, modulo(now, 86400), false)
+	date = plus(date, modulo(moved(call("time"), shift.Seconds()+float64(week-first), nil), week), true)
+	return atLeast(date, float64((32*w.month+w.date)*86400)+w.time.Seconds())
 }
 
 // instant returns the moment at which a local time, given as an expression,

@@ -100,21 +100,35 @@ func recurring(spec *cron.SpecSchedule, k clock, duration, span, lag time.Durati
 // time within a length that ended lag ago.
 func began(spec *cron.SpecSchedule, minutes []int, k clock, length, lag time.Duration) parser.Expr {
 	step, first, dense := grid(minutes, k)
+	if dense {
+		minutes = nil
+	}
+	regimes := k.regimes(first)
+	due := matches(spec, minutes, k.at(regimes[0].offset, first))
+	for _, r := range regimes[1:] {
+		due = add(due, mul(r.flag, sub(matches(spec, minutes, k.at(r.offset, first)), matches(spec, minutes, k.at(regimes[0].offset, first)))))
+	}
+	times := every(due, length, step, lag+first)
+	return scalar(either(call("max_over_time", times), vector(num(0))))
+}
+
+// matches returns 1 where a local time is one of the schedule, whatever the
+// minute is if none are given, else 0.
+func matches(spec *cron.SpecSchedule, minutes []int, local parser.Expr) parser.Expr {
+	part := func(name string) parser.Expr { return call(name, local) }
 	var flags []parser.Expr
-	local := func() parser.Expr { return vector(k.local(first)) }
-	if !dense {
-		flags = append(flags, within(func() parser.Expr { return call("minute", local()) }, minutes, 0, 59))
+	if minutes != nil {
+		flags = append(flags, within(part("minute"), minutes, 0, 59))
 	}
 	flags = append(flags,
-		within(func() parser.Expr { return call("hour", local()) }, bitsOf(spec.Hour, 0, 23), 0, 23),
-		within(func() parser.Expr { return call("month", local()) }, bitsOf(spec.Month, 1, 12), 1, 12),
-		onDay(spec, local))
+		within(part("hour"), bitsOf(spec.Hour, 0, 23), 0, 23),
+		within(part("month"), bitsOf(spec.Month, 1, 12), 1, 12),
+		onDay(spec, part))
 	flags = slices.DeleteFunc(flags, func(e parser.Expr) bool { return e == nil })
 	if len(flags) == 0 {
-		flags = []parser.Expr{vector(num(1))}
+		return vector(num(1))
 	}
-	times := every(chain(parser.MUL, flags...), length, step, lag+first)
-	return scalar(either(call("max_over_time", times), vector(num(0))))
+	return chain(parser.MUL, flags...)
 }
 
 // grid returns of which length the steps are that meet all minutes of an hour
@@ -147,9 +161,9 @@ const star = 1 << 63
 // onDay returns whether a local time is on a day of the schedule, nil for
 // every day: where both the day of the month and the weekday are given, on
 // either.
-func onDay(spec *cron.SpecSchedule, local func() parser.Expr) parser.Expr {
-	date := within(func() parser.Expr { return call("day_of_month", local()) }, bitsOf(spec.Dom, 1, 31), 1, 31)
-	weekday := within(func() parser.Expr { return call("day_of_week", local()) }, bitsOf(spec.Dow, 0, 6), 0, 6)
+func onDay(spec *cron.SpecSchedule, part func(string) parser.Expr) parser.Expr {
+	date := within(part("day_of_month"), bitsOf(spec.Dom, 1, 31), 1, 31)
+	weekday := within(part("day_of_week"), bitsOf(spec.Dow, 0, 6), 0, 6)
 	either := spec.Dom&star == 0 && spec.Dow&star == 0
 	switch {
 	case either && (date == nil || weekday == nil), date == nil && weekday == nil:
@@ -178,12 +192,12 @@ func bitsOf(field uint64, low, high int) []int {
 
 // within returns 1 where a part of the time is one of some numbers, else 0;
 // nil for all that there are.
-func within(part func() parser.Expr, numbers []int, low, high int) parser.Expr {
+func within(part parser.Expr, numbers []int, low, high int) parser.Expr {
 	if len(numbers) == high-low+1 {
 		return nil
 	}
 	if by := stride(numbers, low, high); by > 1 {
-		return is(modulo(part(), float64(by)), float64(low%by))
+		return is(modulo(part, float64(by)), float64(low%by))
 	}
 	var spans []parser.Expr
 	for i := 0; i < len(numbers); {
@@ -216,16 +230,16 @@ func stride(numbers []int, low, high int) int {
 }
 
 // between returns 1 where a part of the time is between two numbers.
-func between(part func() parser.Expr, from, to, low, high int) parser.Expr {
+func between(part parser.Expr, from, to, low, high int) parser.Expr {
 	switch {
 	case from == to:
-		return is(part(), float64(from))
+		return is(part, float64(from))
 	case from == low:
-		return below(part(), float64(to+1))
+		return below(part, float64(to+1))
 	case to == high:
-		return atLeast(part(), float64(from))
+		return atLeast(part, float64(from))
 	default:
-		return mul(atLeast(part(), float64(from)), below(part(), float64(to+1)))
+		return mul(atLeast(part, float64(from)), below(part, float64(to+1)))
 	}
 }
 
