@@ -55,7 +55,7 @@ func (c *compiler) budgets(slos []slo.SLO) rulefmt.RuleGroup {
 	}
 	burns, spent := c.periodBurns(slos)
 	if len(burns) > 0 {
-		left := parser.Expr(c.all(periodBurnSeries))
+		left := parser.Expr(c.identified(periodBurnSeries))
 		if c.calendarSLOs {
 			left = chain(parser.LOR, spent...)
 		}
@@ -111,7 +111,7 @@ func (c *compiler) spent(slos []slo.SLO) []rulefmt.Rule {
 		if c.scope == clusterScope {
 			one.LabelMatchers = append(one.LabelMatchers, eq("scope", ""))
 		}
-		share := call("round", sub(num(1), c.all(remainingSeries)), num(1e-9))
+		share := call("round", sub(num(1), c.identified(remainingSeries)), num(1e-9))
 		r := rulefmt.Rule{
 			Alert: name, Expr: c.print(name, c.held(c.carrying(share, one))),
 			Labels: map[string]string{"severity": b.Severity, "percent": percent},

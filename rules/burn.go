@@ -92,10 +92,11 @@ func (c *compiler) burns(tiers []tierUse) []rulefmt.Rule {
 // budget allows expected, lambda, their number is about normal with variance
 // lambda (Poisson), so that
 //
-//	failures > min_failures - 1 + lambda + z * sqrt(lambda)
+//	failures > min_failures - 1/2 + lambda + z * sqrt(lambda)
 //
 // is less likely than the confidence leaves. The right side is the square of
-// sqrt(lambda) + z/2, and a constant.
+// sqrt(lambda) + z/2, and a constant. The half is for rates, by which the
+// failures of the last minutes are a few percent too many.
 func (c *compiler) caution(d time.Duration, budget parser.Expr) parser.Expr {
 	return c.cautionOf(c.all(metric(errorsSide, d)), c.all(metric(totalSide, d)), d, budget)
 }
@@ -104,15 +105,16 @@ func (c *compiler) cautionOf(failed, total parser.Expr, d time.Duration, budget 
 	seconds := num(d.Seconds())
 	failures := mul(failed, seconds)
 	expected := mul(onIdentity(parser.MUL, total, budget), seconds)
+	const almost = 0.5
 	z := quantile(slo.DefaultConfidence())
-	usual := above(failures, offsetBy(square(add(call("sqrt", expected), num(rounded(z/2)))), rounded(slo.DefaultMinFailures-1-z*z/4)))
+	usual := above(failures, offsetBy(square(add(call("sqrt", expected), num(rounded(z/2)))), rounded(slo.DefaultMinFailures-almost-z*z/4)))
 	if !c.ownCaution {
 		return usual
 	}
 	own := parameter(parameterConfidence)
 	root := onIdentity(parser.ADD, call("sqrt", expected), div(own, num(2)))
 	least := onIdentity(parser.ADD, onIdentity(parser.SUB, square(root), div(square(own), num(4))), parameter(parameterFailures))
-	return either(onIdentity(parser.LUNLESS, usual, own), above(failures, sub(least, num(1))))
+	return either(onIdentity(parser.LUNLESS, usual, own), above(failures, sub(least, num(almost))))
 }
 
 func square(e parser.Expr) parser.Expr { return binary(parser.POW, e, num(2)) }
@@ -159,7 +161,7 @@ func (c *compiler) alerts(tiers []tierUse) []rulefmt.Rule {
 
 // alert returns the rule of a tier for all SLOs that have it at one severity.
 func (c *compiler) alert(t tierUse, l level) rulefmt.Rule {
-	burn := c.all(burnSeries)
+	burn := c.identified(burnSeries)
 	burn.LabelMatchers = append(burn.LabelMatchers, eq("tier", t.Name))
 	one := parameters(parameterThreshold)
 	one.LabelMatchers = append(one.LabelMatchers, eq("severity", l.severity), eq("tier", t.Name))

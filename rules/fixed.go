@@ -51,7 +51,9 @@ func (c *compiler) fixed(slos []slo.SLO) {
 }
 
 // isPeriod says whether a window is only that of a budget.
-func (c *compiler) isPeriod(w window) bool { return len(w.needs.tiers) == 0 && w.needs.periods[w.length] && !w.fast && !c.isTile(w) }
+func (c *compiler) isPeriod(w window) bool {
+	return len(w.needs.tiers) == 0 && w.needs.periods[w.length] && !w.fast && !c.isTile(w)
+}
 
 // isTile says whether some other window is laid out of one.
 func (c *compiler) isTile(w window) bool {

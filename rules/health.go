@@ -13,7 +13,7 @@ import (
 // given.
 func (c *compiler) health() rulefmt.RuleGroup {
 	const patience = 5 * time.Minute
-	missing := onIdentity(parser.LUNLESS, maxBy(identity(), c.all(metric(totalSide, edge))), parameter(parameterBudget))
+	missing := onIdentity(parser.LUNLESS, maxBy(identity(), c.identified(metric(totalSide, edge))), parameter(parameterBudget))
 	failures := series("prometheus_rule_evaluation_failures_total",
 		labels.MustNewMatcher(labels.MatchRegexp, "rule_group", ".*;"+prefix+".+"))
 	failing := above(sumBy([]string{"rule_group"}, call("increase", over(failures, patience))), num(0))
@@ -32,7 +32,7 @@ func (c *compiler) health() rulefmt.RuleGroup {
 // were, beyond what rates of counters that are scraped at different moments
 // differ by, or less than none.
 func (c *compiler) impossible(patience time.Duration) rulefmt.Rule {
-	ratio := c.all("slo:sli_error:ratio_rate" + span(edge))
+	ratio := c.identified("slo:sli_error:ratio_rate" + span(edge))
 	e := either(above(ratio, num(1.01)), binary(parser.LSS, ratio, num(0)))
 	r := c.healthAlert("SLOImpossibleData", c.held(e), patience,
 		"{{ $labels.service }}: {{ $value | humanizePercentage }} of the events of {{ $labels.slo }} failed",

@@ -51,8 +51,8 @@ func tiles() []time.Duration {
 }
 
 // layout returns the parts of a window: as many tiles as fit, the longest
-// first, and the rest with an edge of its own. A window up to an hour, or
-// with a rest shorter than an edge, has none.
+// first, and the rest with an edge of its own. A window up to an hour, or with
+// a rest shorter than an edge, has none.
 func layout(length time.Duration) []part {
 	if length <= hour {
 		return nil

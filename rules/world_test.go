@@ -46,6 +46,8 @@ type world struct {
 type firing struct {
 	at                              time.Time
 	name, slo, severity, tier, path string
+	percent                         string
+	labels, annotations             labels.Labels
 }
 
 func newWorld(t *testing.T, set rules.Set) *world {
@@ -230,7 +232,7 @@ func (w *world) inspect(g *prometheusrules.Group, t time.Time) {
 			continue
 		}
 		for _, a := range r.ActiveAlerts() {
-			f := firing{at: t, name: a.Labels.Get("alertname"), slo: a.Labels.Get("slo"), severity: a.Labels.Get("severity"), tier: a.Labels.Get("tier"), path: a.Labels.Get("path")}
+			f := firing{at: t, name: a.Labels.Get("alertname"), slo: a.Labels.Get("slo"), severity: a.Labels.Get("severity"), tier: a.Labels.Get("tier"), path: a.Labels.Get("path"), percent: a.Labels.Get("percent"), labels: a.Labels, annotations: a.Annotations}
 			if a.State == prometheusrules.StateFiring && a.FiredAt.Equal(t) {
 				w.fired = append(w.fired, f)
 			}
