@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"time"
@@ -33,7 +32,7 @@ func (f *clusterFlags) bind(c *cobra.Command) {
 // federation returns whom to ask, and what lets go of it; nil and nothing to
 // do when nobody is to be asked.
 func (f clusterFlags) federation() (*federation.Federation, func(), error) {
-	c := federation.Config{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Timeout: time.Duration(f.timeout)}
+	c := federation.Config{Logger: slog.New(slog.DiscardHandler), Timeout: time.Duration(f.timeout)}
 	switch {
 	case f.prometheus == "" && f.config == "":
 		return nil, func() {}, nil

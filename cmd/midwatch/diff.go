@@ -33,7 +33,7 @@ type diffFlags struct {
 }
 
 func diffCommand() *cobra.Command {
-	f := diffFlags{interval: duration(30 * time.Second), scrape: duration(15 * time.Second)}
+	f := &diffFlags{interval: duration(30 * time.Second), scrape: duration(15 * time.Second)}
 	c := &cobra.Command{
 		Use:   "diff {OLD NEW | --git REV PATH…}",
 		Short: "say what a change of SLO files changes, and who gets woken",
@@ -57,7 +57,7 @@ or was called wrongly. They are those of diff(1).`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+		RunE: f.run,
 	}
 	outputFlag(c, &f.output)
 	c.Flags().StringVar(&f.git, "git", "", "revision to compare with, such as main or HEAD~1")
@@ -67,7 +67,7 @@ or was called wrongly. They are those of diff(1).`,
 	return c
 }
 
-func (f diffFlags) run(cmd *cobra.Command, args []string) error {
+func (f *diffFlags) run(cmd *cobra.Command, args []string) error {
 	d, err := f.compare(cmd.Context(), args)
 	if err != nil {
 		return troubled(cmd.ErrOrStderr(), err)
@@ -94,7 +94,7 @@ func troubled(w io.Writer, err error) error {
 	return exitCode(exitUsage)
 }
 
-func (f diffFlags) compare(ctx context.Context, args []string) (compare.Diff, error) {
+func (f *diffFlags) compare(ctx context.Context, args []string) (compare.Diff, error) {
 	var before, after []slo.SLO
 	var err error
 	if f.git != "" {

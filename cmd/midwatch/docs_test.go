@@ -27,9 +27,10 @@ This page is made from the commands' own help texts; a test compares it with the
 | you wonder whether you would be woken | ` + "`midwatch drill --user li.na`" + ` |
 | you wonder whether others were | ` + "`midwatch delivery`, `midwatch drill list`" + ` |
 | you change a file | ` + "`midwatch validate midwatch.yaml`" + ` |
+| you write or change an SLO | ` + "`midwatch lint slo/`, `midwatch explain payments/availability slo/`, `midwatch diff --git main slo/`" + ` |
 | before an upgrade | ` + "`midwatch backup --out midwatch.backup`" + ` |
 
-**Exit codes**, of every command: 0 when all is well; 1 when it ran and found something wrong, or could not do it; 2 when it was called wrongly.
+**Exit codes**, of every command but ` + "`diff`" + `: 0 when all is well; 1 when it ran and found something wrong, or could not do it; 2 when it was called wrongly.
 
 **The server.** Commands that speak to a running Midwatch take ` + "`--url` or `MIDWATCH_URL`" + `; what acts needs a token, in a file that ` +
 	"`--token-file` or `MIDWATCH_TOKEN_FILE` names, or in `MIDWATCH_TOKEN`" + `. Those that take ` + "`--config`" + ` read files, and the database where they must.

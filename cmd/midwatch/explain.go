@@ -25,7 +25,7 @@ type explainFlags struct {
 }
 
 func explainCommand() *cobra.Command {
-	f := explainFlags{interval: duration(30 * time.Second), scrape: duration(15 * time.Second)}
+	f := &explainFlags{interval: duration(30 * time.Second), scrape: duration(15 * time.Second)}
 	c := &cobra.Command{
 		Use:   "explain [SERVICE/NAME] PATH…",
 		Short: "say every number of an SLO, and what would page when",
@@ -48,7 +48,7 @@ somebody who was asked did not answer; 2: called wrongly.`,
   midwatch explain --traffic 0.2 slo/payments.yaml
   midwatch explain availability slo/ --prometheus http://localhost:9090 -o json`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+		RunE: f.run,
 	}
 	outputFlag(c, &f.output)
 	f.clusters.bind(c)
@@ -58,7 +58,7 @@ somebody who was asked did not answer; 2: called wrongly.`,
 	return c
 }
 
-func (f explainFlags) run(cmd *cobra.Command, args []string) error {
+func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	o := explain.Options{Now: time.Now(), Pace: explain.Pace{Scrape: time.Duration(f.scrape), Interval: time.Duration(f.interval)}}
 	if f.traffic != "" {
 		var err error
@@ -86,7 +86,7 @@ func (f explainFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // explain explains an SLO, with how it stands where somebody is to be asked.
-func (f explainFlags) explain(ctx context.Context, s slo.SLO, all []slo.SLO, o explain.Options) (explain.Explanation, error) {
+func (f *explainFlags) explain(ctx context.Context, s slo.SLO, all []slo.SLO, o explain.Options) (explain.Explanation, error) {
 	clusters, done, err := f.clusters.federation()
 	if err != nil {
 		return explain.Explanation{}, err

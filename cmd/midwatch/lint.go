@@ -25,7 +25,7 @@ type lintFlags struct {
 }
 
 func lintCommand() *cobra.Command {
-	f := lintFlags{scrape: duration(15 * time.Second), timeout: duration(10 * time.Second)}
+	f := &lintFlags{scrape: duration(15 * time.Second), timeout: duration(10 * time.Second)}
 	c := &cobra.Command{
 		Use:   "lint PATH…",
 		Short: "find what is valid in SLO files and will not do what its author thinks",
@@ -48,7 +48,7 @@ answer; 2: called wrongly.`,
   midwatch lint --strict --disable critical-without-runbook slo/payments.yaml
   midwatch lint --prometheus http://localhost:9090 slo/ -o json`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
+		RunE: f.run,
 	}
 	outputFlag(c, &f.output)
 	c.Flags().StringVar(&f.asked.url, "prometheus", "", "address of a Prometheus, or of what answers like one, to ask about what the files name")
@@ -62,7 +62,7 @@ answer; 2: called wrongly.`,
 	return c
 }
 
-func (f lintFlags) run(cmd *cobra.Command, paths []string) error {
+func (f *lintFlags) run(cmd *cobra.Command, paths []string) error {
 	o := lint.Options{Now: time.Now(), Read: os.ReadFile, Disabled: f.disabled, Scrape: time.Duration(f.scrape), Timeout: time.Duration(f.timeout)}
 	server, done, err := f.server()
 	if err != nil {
@@ -93,7 +93,7 @@ func (f lintFlags) run(cmd *cobra.Command, paths []string) error {
 }
 
 // server returns whom to ask, nil for nobody, and what lets go of it.
-func (f lintFlags) server() (lint.Server, func(), error) {
+func (f *lintFlags) server() (lint.Server, func(), error) {
 	switch {
 	case f.asked.url == "" && f.asked.httpConfig != "":
 		return nil, nil, usageError{errors.New("--http.config.file says how to reach --prometheus, which is not given")}
@@ -119,7 +119,7 @@ func shortened(err error) error {
 	return fmt.Errorf("%s\nand %d others", strings.Join(lines[:most], "\n"), len(lines)-most)
 }
 
-func (f lintFlags) print(cmd *cobra.Command, found []lint.Finding, slos int) error {
+func (f *lintFlags) print(cmd *cobra.Command, found []lint.Finding, slos int) error {
 	w := cmd.OutOrStdout()
 	if f.output == "json" {
 		return writeJSON(w, findingsJSON(found))

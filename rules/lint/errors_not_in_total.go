@@ -14,14 +14,14 @@ func errorsNotInTotal() Check {
 		one: func(s *subject) {
 			part, ok := s.side("errors", "good")
 			total, also := s.side("total")
-			if !ok || !also || part.selector() == nil || total.selector() == nil {
+			if !ok || !also || part.sole() == nil || total.sole() == nil {
 				return
 			}
 			severity := Error
-			if name(part.selector()) != name(total.selector()) {
+			if name(part.sole()) != name(total.sole()) {
 				severity = Warning // another metric need not have the label
 			}
-			for _, m := range matchers(total.selector()) {
+			for _, m := range matchers(total.sole()) {
 				s.notInTotal(part, m, severity)
 			}
 		},
@@ -30,7 +30,7 @@ func errorsNotInTotal() Check {
 
 // notInTotal finds a matcher of the total that a part of it does not keep.
 func (s *subject) notInTotal(part side, m *labels.Matcher, severity Severity) {
-	own := matchers(part.selector())
+	own := matchers(part.sole())
 	i := slices.IndexFunc(own, func(o *labels.Matcher) bool { return o.Name == m.Name })
 	switch {
 	case i < 0:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -157,7 +158,7 @@ func writeHistory(t *testing.T, dir string, until time.Time) {
 			}
 		}
 	}
-	const name, often = labels.MetricName, 15 * time.Second
+	const name, often = model.MetricNameLabel, 15 * time.Second
 	counter(often, 20, name, "http_requests_total", "status", "200", "region", "eu")
 	counter(often, 0.01, name, "http_requests_total", "status", "500", "region", "asia")
 	counter(often, 25, name, "busy_total")
@@ -191,7 +192,7 @@ func gauge(t *testing.T, app storage.Appender, until time.Time, ls labels.Labels
 func many(t *testing.T, app storage.Appender, until time.Time) {
 	t.Helper()
 	for i := range 10_001 {
-		ls := labels.FromStrings(labels.MetricName, "many_total", "app", "shop", "path", fmt.Sprintf("/%d", i))
+		ls := labels.FromStrings(model.MetricNameLabel, "many_total", "app", "shop", "path", fmt.Sprintf("/%d", i))
 		if _, err := app.Append(0, ls, until.UnixMilli(), 1); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +201,7 @@ func many(t *testing.T, app storage.Appender, until time.Time) {
 
 func native(t *testing.T, app storage.Appender, until time.Time) {
 	t.Helper()
-	ls := labels.FromStrings(labels.MetricName, "native_seconds", "app", "shop")
+	ls := labels.FromStrings(model.MetricNameLabel, "native_seconds", "app", "shop")
 	var h *histogram.Histogram
 	for i := range int64(240) {
 		h = tsdbutil.GenerateTestHistogram(i)

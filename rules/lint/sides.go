@@ -89,6 +89,14 @@ func (d side) selector() *parser.VectorSelector {
 	return vs
 }
 
+// sole returns the one selector that a side has, nil where it has several.
+func (d side) sole() *parser.VectorSelector {
+	if all := d.selectors(); len(all) == 1 {
+		return all[0]
+	}
+	return nil
+}
+
 // calls returns the calls of a function in a side.
 func (d side) calls(names ...string) (out []*parser.Call) {
 	if d.expr == nil {
