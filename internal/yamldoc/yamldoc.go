@@ -144,11 +144,16 @@ func (f *File) At(n *yaml.Node, field, message, hint string) diag.Problem {
 	return p
 }
 
+// maxSource bounds the lines that are shown beside problems, in bytes: a file
+// may have one of megabytes, and thousands of problems in it.
+const maxSource = 2000
+
+// source returns the text of a line, "" for one that is too long to show.
 func (f *File) source(line int) string {
 	if f.lines == nil {
 		f.lines = strings.Split(f.text, "\n")
 	}
-	if line < 1 || line > len(f.lines) {
+	if line < 1 || line > len(f.lines) || len(f.lines[line-1]) > maxSource {
 		return ""
 	}
 	return strings.TrimRight(f.lines[line-1], "\r")
