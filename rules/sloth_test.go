@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/midwatch-slo/midwatch/rules"
+	"github.com/midwatch-slo/midwatch/slo"
 )
 
 // slothQueries have the form of those of Sloth's dashboards 14348 (SLO /
@@ -57,7 +58,7 @@ func TestSlothDashboardsReadTheSeries(t *testing.T) {
 
 // The dashboards count alerts by these labels too.
 func TestAlertsHaveSlothsLabels(t *testing.T) {
-	set, err := compile(t, rules.Options{}, availability(t, "a", "99.95", nil)).ForSloth()
+	set, err := compile(t, rules.Options{}, availability(t, "a", "99.95", func(s *slo.SLO) { s.Critical = true })).ForSloth()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ burns it pages the person on call with the cause attached.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		serveCommand(), validateCommand(), schemaCommand(), compileCommand(), convertCommand(), explainCommand(), simulateCommand(), testCommand(), diffCommand(), lintCommand(), oncallCommand(), incidentCommand(),
+		serveCommand(), validateCommand(), schemaCommand(), compileCommand(), convertCommand(), explainCommand(), simulateCommand(), testCommand(), diffCommand(), lintCommand(), rulesCommand(), oncallCommand(), incidentCommand(),
 		silenceCommand(), drillCommand(), auditCommand(), deliveryCommand(),
 		backupCommand(), restoreCommand(), reportCommand(),
 	)
