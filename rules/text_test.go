@@ -30,7 +30,11 @@ func (d dice) span() time.Duration {
 func (d dice) selector() *parser.VectorSelector {
 	var ms []*labels.Matcher
 	for range d.IntN(4) {
-		ms = append(ms, labels.MustNewMatcher([]labels.MatchType{labels.MatchEqual, labels.MatchNotEqual}[d.IntN(2)], d.label(), d.word()))
+		if name, value := d.label(), d.word(); d.IntN(2) == 0 {
+			ms = append(ms, eq(name, value))
+		} else {
+			ms = append(ms, ne(name, value))
+		}
 	}
 	vs := series(d.name(), ms...)
 	if d.IntN(3) == 0 {
