@@ -105,6 +105,9 @@ func (s *simulation) bind(c *cobra.Command) {
 	})
 }
 
+// requestsAtOnce is how many requests a Prometheus is asked at once.
+const requestsAtOnce = 4
+
 func ids(slos []slo.SLO) (all []string) {
 	for _, s := range slos {
 		all = append(all, s.ID())
@@ -118,11 +121,15 @@ func (s *simulation) run(cmd *cobra.Command, paths []string, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	history, done, err := s.source(cmd)
+	history, done, err := s.source()
 	if err != nil {
 		return err
 	}
 	c.Source = history
+	if s.prometheus != "" {
+		// One request of each expression for each span, several at once.
+		c.Span, c.Workers = replay.LongestRange*time.Duration(s.interval), requestsAtOnce
+	}
 	bar := newAdvance(cmd.ErrOrStderr(), "simulating")
 	c.Progress = bar.replayed
 	report, err := simulate.Run(cmd.Context(), c)
@@ -227,7 +234,7 @@ func (s *simulation) times(now time.Time) (from, to time.Time, err error) {
 }
 
 // source opens the history. done lets go of it and returns what it warned of.
-func (s *simulation) source(cmd *cobra.Command) (history replay.Source, done func() []string, err error) {
+func (s *simulation) source() (history replay.Source, done func() []string, err error) {
 	if s.tsdb != "" {
 		db, err := replay.OpenTSDB(s.tsdb)
 		if err != nil {

@@ -46,7 +46,7 @@ func writeHistory(t *testing.T, dir string, length time.Duration, total, failed 
 	t.Helper()
 	o := tsdb.DefaultOptions()
 	o.MinBlockDuration = max(o.MinBlockDuration, (length / 12).Milliseconds())
-	o.MaxBlockDuration = o.MinBlockDuration
+	o.MaxBlockDuration, o.RetentionDuration = o.MinBlockDuration, 0
 	db, err := tsdb.Open(dir, nil, nil, o, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -19,10 +19,12 @@ import (
 	"github.com/prometheus/prometheus/promql"
 )
 
-// Limits of one request: Prometheus refuses more points of a series, and what
-// is larger would not fit in memory twice, in bytes.
+// LongestRange is how many steps a Prometheus gives at once.
+const LongestRange = 11_000
+
+// Limits of one request: what is larger would not fit in memory twice, in
+// bytes.
 const (
-	maxSteps    = 11_000
 	maxResponse = 256 << 20
 	fewSteps    = 60 // are not asked for in two halves
 )
@@ -76,7 +78,7 @@ func (p *Prometheus) Warnings() []string {
 func (p *Prometheus) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) (promql.Matrix, error) {
 	var all promql.Matrix
 	for !from.After(to) {
-		end := from.Add((maxSteps - 1) * step)
+		end := from.Add((LongestRange - 1) * step)
 		if end.After(to) {
 			end = to
 		}

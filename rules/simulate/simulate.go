@@ -38,6 +38,7 @@ type Config struct {
 	// Incidents are those that there were. Nil: they are looked for.
 	Incidents []Known
 	Progress  func(replay.Progress)
+	Span      time.Duration // as replay.Config has it
 	Workers   int
 }
 
@@ -188,7 +189,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	}
 	g := newGatherer(c)
 	result, err := replay.Run(ctx, replay.Config{
-		Groups: evaluated(set), Source: c.Source, From: c.From, To: c.To, Workers: c.Workers,
+		Groups: evaluated(set), Source: c.Source, From: c.From, To: c.To, Span: c.Span, Workers: c.Workers,
 		Alerts: aboutSLOs,
 		Wanted: func(name string) bool {
 			return name == errorsSeries || name == totalSeries || name == budgetSeries || name == excludedSeries
