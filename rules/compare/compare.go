@@ -94,35 +94,47 @@ func (p pair) id() string {
 // match pairs SLOs by their IDs, and those that are left where they count the
 // same in the same way.
 func match(before, after []slo.SLO) []pair {
+	now := map[string]*slo.SLO{}
+	for i := range after {
+		now[after[i].ID()] = &after[i]
+	}
 	var pairs []pair
-	taken := map[string]bool{}
-	var gone []*slo.SLO
+	gone := map[string][]*slo.SLO{} // by what they count
 	for i := range before {
-		at := slices.IndexFunc(after, func(s slo.SLO) bool { return s.ID() == before[i].ID() })
-		if at < 0 {
-			gone = append(gone, &before[i])
+		s := &before[i]
+		if current, there := now[s.ID()]; there {
+			pairs = append(pairs, pair{s, current})
+			delete(now, s.ID())
 			continue
 		}
-		taken[after[at].ID()] = true
-		pairs = append(pairs, pair{&before[i], &after[at]})
+		gone[counts(*s)] = append(gone[counts(*s)], s)
 	}
 	for i := range after {
-		if taken[after[i].ID()] {
+		s := &after[i]
+		if now[s.ID()] == nil {
 			continue
 		}
-		p := pair{new: &after[i]}
-		if at := slices.IndexFunc(gone, func(s *slo.SLO) bool { return s != nil && counts(*s) == counts(after[i]) }); at >= 0 {
-			p.old, gone[at] = gone[at], nil
+		p := pair{new: s}
+		if like := gone[counts(*s)]; len(like) > 0 {
+			p.old, gone[counts(*s)] = like[0], like[1:]
 		}
 		pairs = append(pairs, p)
 	}
-	for _, s := range gone {
-		if s != nil {
+	for _, rest := range gone {
+		for _, s := range rest {
 			pairs = append(pairs, pair{old: s})
 		}
 	}
-	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.id(), b.id()) })
+	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.id(), b.id()), cmp.Compare(a.was(), b.was())) })
 	return pairs
+}
+
+// was returns the ID of the old SLO, "" when there was none.
+func (p pair) was() string {
+	if p.old == nil {
+		return ""
+	}
+	return p.old.ID()
 }
 
 // changed returns the fields that differ, and what begins anew.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -92,7 +93,7 @@ func (sim *simulation) run(o rules.Options, perSecond, ratio float64, before, la
 		failing := max(0, min(at.Sub(onset), lasts)).Seconds()
 		for i, v := range []float64{perSecond * at.Sub(begin).Seconds(), perSecond * ratio * failing} {
 			name := []string{"requests_total", "failures_total"}[i]
-			ref, err := app.Append(refs[i], labels.FromStrings(labels.MetricName, name, "app", "shop"), at.UnixMilli(), v)
+			ref, err := app.Append(refs[i], labels.FromStrings(model.MetricNameLabel, name, "app", "shop"), at.UnixMilli(), v)
 			if err != nil {
 				sim.t.Fatal(err)
 			}
