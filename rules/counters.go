@@ -49,8 +49,11 @@ func (c *compiler) counters(e slo.Events, own identified) (counters, error) {
 	return out, nil
 }
 
-// selector reads a plain selector.
+// selector reads a selector.
 func selector(text string) (*parser.VectorSelector, error) {
+	if vs, ok := plainSelector(text); ok {
+		return vs, nil
+	}
 	expr, err := newParser().ParseExpr(text)
 	if err != nil {
 		return nil, err
