@@ -3,9 +3,7 @@ package picture
 import (
 	"fmt"
 	"image/color"
-	"maps"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -266,8 +264,6 @@ func round(v float64) float64 {
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.1f%%", v*100) }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 // clip shortens a text to so many characters.
 func clip(text string, n int) string {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,11 +168,11 @@ func (s *sheet) section(one simulate.SLO, top vg.Length) {
 }
 
 func (s *sheet) head(one simulate.SLO, top vg.Length) {
-	name := one.ID()
-	for _, k := range sortedKeys(one.Labels) {
-		name += "  " + k + "=" + one.Labels[k]
+	name := []string{one.ID()}
+	for _, k := range slices.Sorted(maps.Keys(one.Labels)) {
+		name = append(name, k+"="+one.Labels[k])
 	}
-	s.write(left, top-13, 13, true, s.ink, draw.XLeft, clip(name, 70))
+	s.write(left, top-13, 13, true, s.ink, draw.XLeft, clip(strings.Join(name, "  "), 70))
 	objective := fmt.Sprintf("%s%% over %s", trimmed(one.Objective), one.Window)
 	s.write(left, top-28, 10, false, s.soft, draw.XLeft, objective+" · "+Summary(one))
 	if one.Short() {
