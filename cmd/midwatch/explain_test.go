@@ -54,7 +54,7 @@ EXPLAIN
 
 **Resolves within** says how long after the end of errors that lasted as long as the tier's short window: W·(1 − threshold/e) of the window that falls below its threshold first.
 
-**Low traffic.** A tier fires only when over its long window the failures exceed m − 1 + λ + z·√λ, where m is ` + "`min_failures`" + `, λ how many failures the objective allows there, and z the quantile of the standard normal distribution at ` + "`confidence`" + `. Below the traffic that is named, this asks for more than the threshold does. ` + "`--traffic`" + ` makes the table count it in; with ` + "`--prometheus`" + ` or ` + "`--config`" + ` the traffic is that of the quietest cluster or group.
+**Low traffic.** A tier fires only when over its long window the failures exceed m − ½ + λ + z·√λ, where m is ` + "`min_failures`" + `, λ how many failures the objective allows there, and z the quantile of the standard normal distribution at ` + "`confidence`" + `. Below the traffic that is named, this asks for more than the threshold does. ` + "`--traffic`" + ` makes the table count it in; with ` + "`--prometheus`" + ` or ` + "`--config`" + ` the traffic is that of the quietest cluster or group.
 
 **Where time is counted** instead of events (a gauge, time slices, a composite, a ratio without total), the error rate is the share of time, or of the components' weight, and a second is an event.
 

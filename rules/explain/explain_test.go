@@ -130,7 +130,7 @@ func TestWhenABudgetIsGone(t *testing.T) {
 
 // The conditions of low traffic by hand. At 99.9% and 99.9% confidence (z =
 // 3.0902), the least number of events of which all failing suffices is 3:
-// 3 > 2 + 0.003 + 3.0902·√0.003 = 2.17, 2 is not.
+// 3 > 2.5 + 0.003 + 3.0902·√0.003 = 2.67, 2 is not.
 func TestLowTraffic(t *testing.T) {
 	s := parse(t, shop)
 	tier := s.Alerts.Tiers[0]
@@ -141,17 +141,17 @@ func TestLowTraffic(t *testing.T) {
 		t.Errorf("fewest events %g", n)
 	}
 	// Where the threshold and the conditions ask for the same: at λ failures
-	// allowed, 13.4·λ = 2 + 3.0902·√λ, so √λ = 0.51848, λ = 0.26882.
-	if n := explain.ChanceDecides(s, tier); math.Abs(n-268.82) > 0.05 {
+	// allowed, 13.4·λ = 2.5 + 3.0902·√λ, so √λ = 0.56237, λ = 0.31626.
+	if n := explain.ChanceDecides(s, tier); math.Abs(n-316.26) > 0.05 {
 		t.Errorf("chance decides below %g events", n)
 	}
 	if n := explain.ChanceDecides(s, s.Alerts.Tiers[3]); !math.IsInf(n, 1) {
 		t.Errorf("at a burn rate of 1 chance decides below %g events", n)
 	}
-	// 36 events an hour: λ = 0.036, needed 2 + 0.036 + 3.0902·0.1897 = 2.622,
-	// at 0.01 a second after 262 s.
+	// 36 events an hour: λ = 0.036, needed 2.5 + 0.036 + 3.0902·0.1897 = 3.122,
+	// at 0.01 a second after 312 s.
 	quiet, _ := explain.At(s, 1, explain.Pace{Traffic: 0.01}).First()
-	if got := time.Duration(quiet.Latest) - 45*time.Second; (got - 262200*time.Millisecond).Abs() > 200*time.Millisecond {
+	if got := time.Duration(quiet.Latest) - 45*time.Second; (got - 312200*time.Millisecond).Abs() > 200*time.Millisecond {
 		t.Errorf("36 events an hour, all failing: fires after %s", got)
 	}
 	if first, ok := explain.At(s, 0.05, explain.Pace{Traffic: 0.01}).First(); ok && first.Tier == "1h5m" {

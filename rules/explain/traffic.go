@@ -9,12 +9,15 @@ import (
 
 // A tier fires only when over its long window the failures exceed
 //
-//	m + λ + z·√λ
+//	m − ½ + λ + z·√λ
 //
 // where λ is how many failures the objective allows there (or the tier's
 // threshold, where that is lower), z the quantile of the standard normal
-// distribution at the policy's confidence, and m + 1 the least number of
-// failures.
+// distribution at the policy's confidence, and m the least number of failures.
+// The half is for rates, which show the newest failures as a few percent more.
+
+// almost is how much less than the least number of failures is enough.
+const almost = 0.5
 
 // allowed returns the share of events that may fail without that being odd.
 func allowed(s slo.SLO, t slo.Tier) float64 {
@@ -30,7 +33,7 @@ func needed(s slo.SLO, t slo.Tier, events float64) (float64, bool) {
 		return 0, false
 	}
 	expected := events * allowed(s, t)
-	return max(0, m-1) + expected + z*math.Sqrt(expected), true
+	return m - almost + expected + z*math.Sqrt(expected), true
 }
 
 // conditions returns the least number of failures and the quantile of the
@@ -80,16 +83,21 @@ func ChanceDecides(s slo.SLO, t slo.Tier) float64 {
 	if m == 0 && z == 0 {
 		return 0
 	}
-	m = max(0, m-1)
 	b := allowed(s, t)
 	long, _ := thresholds(s, t)
 	excess := long/b - 1 // of the threshold over what is allowed
 	if excess <= 0 {
 		return math.Inf(1)
 	}
-	// excess·λ = m + z·√λ, solved for √λ.
-	root := (z + math.Sqrt(z*z+4*excess*m)) / (2 * excess)
+	// excess·λ = m − ½ + z·√λ, solved for √λ.
+	root := larger(excess, z, m-almost)
 	return root * root / b
+}
+
+// larger returns the larger solution of a·x² = c + z·x, 0 when there is none
+// above it.
+func larger(a, z, c float64) float64 {
+	return max(0, (z+math.Sqrt(max(0, z*z+4*a*c)))/(2*a))
 }
 
 // FewestEvents returns how many events a tier's long window must have so that
@@ -99,9 +107,8 @@ func FewestEvents(s slo.SLO, t slo.Tier) float64 {
 	if m == 0 && z == 0 {
 		return 0
 	}
-	// n > m − 1 + b·n + z·√(b·n), solved for √n.
+	// n > m − ½ + b·n + z·√(b·n), solved for √n.
 	b := allowed(s, t)
-	m = max(0, m-1)
-	root := (z*math.Sqrt(b) + math.Sqrt(z*z*b+4*(1-b)*m)) / (2 * (1 - b))
+	root := larger(1-b, z*math.Sqrt(b), m-almost)
 	return math.Floor(root*root) + 1
 }
