@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/midwatch-slo/midwatch/page"
 )
@@ -14,8 +16,23 @@ import (
 var (
 	userID         = regexp.MustCompile(`^[UW][A-Z0-9]{5,30}$`)
 	conversationID = regexp.MustCompile(`^[CGD][A-Z0-9]{5,30}$`)
-	channelName    = regexp.MustCompile(`^#?[\p{Ll}\p{Lo}\p{M}0-9][\p{Ll}\p{Lo}\p{M}0-9_-]{0,79}$`)
 )
+
+// isChannelName says whether an address is the name of a channel, with or
+// without a #: at most 80 letters that are not capitals, digits, and hyphens
+// and underscores after the first. As a regular expression it would be of
+// megabytes.
+func isChannelName(address string) bool {
+	name := strings.TrimPrefix(address, "#")
+	for i, r := range name {
+		letter := unicode.In(r, unicode.Ll, unicode.Lo, unicode.M) || r >= '0' && r <= '9'
+		if !letter && (i == 0 || r != '_' && r != '-') {
+			return false
+		}
+	}
+	n := utf8.RuneCountInString(name)
+	return n >= 1 && n <= 80
+}
 
 // target is where an address leads.
 type target struct {
@@ -32,7 +49,7 @@ func (n *Notifier) resolve(ctx context.Context, address string) (target, error) 
 		return n.direct(ctx, address)
 	case isEmail(address):
 		return n.mailbox(ctx, address)
-	case channelName.MatchString(address):
+	case isChannelName(address):
 		return target{conversation: "#" + strings.TrimPrefix(address, "#")}, nil
 	}
 	return target{}, &refusal{words: fmt.Sprintf("%.100q is neither a user id, an email address nor a channel", address)}
