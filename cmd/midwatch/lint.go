@@ -126,11 +126,13 @@ func (f *lintFlags) print(cmd *cobra.Command, found []lint.Finding, slos int) er
 	}
 	p := palette(cmd)
 	counts := map[lint.Severity]int{}
+	why := reasons()
 	for _, finding := range found {
 		counts[finding.Severity]++
-		if err := printFinding(w, p, finding); err != nil {
+		if err := printFinding(w, p, finding, why[finding.Rule]); err != nil {
 			return err
 		}
+		delete(why, finding.Rule) // once is enough
 	}
 	var parts []string
 	for _, s := range []lint.Severity{lint.Error, lint.Warning, lint.Info} {
@@ -145,13 +147,26 @@ func (f *lintFlags) print(cmd *cobra.Command, found []lint.Finding, slos int) er
 	return err
 }
 
-// printFinding prints a finding as problems are printed, with its severity
-// and its check.
-func printFinding(w io.Writer, p ink, f lint.Finding) error {
+// reasons returns what comes of what each check finds.
+func reasons() map[string]string {
+	why := map[string]string{}
+	for _, c := range lint.Checks() {
+		why[c.Name] = c.Why
+	}
+	return why
+}
+
+// printFinding prints a finding as problems are printed, with its severity,
+// its check and, if it is not told yet, what comes of it.
+func printFinding(w io.Writer, p ink, f lint.Finding, why string) error {
 	shown := f.Problem
 	shown.Field = ""
 	shown.Message = fmt.Sprintf("%s: %s %s", p.level(string(f.Severity), string(f.Severity)), plain(f.Message), p.dim("["+f.Rule+"]"))
-	return diag.Problems{shown}.Print(w)
+	if err := (diag.Problems{shown}).Print(w); err != nil || why == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "        %s\n", p.dim("why: "+why))
+	return err
 }
 
 // findingJSON is a finding as scripts read it.
@@ -164,15 +179,16 @@ type findingJSON struct {
 	Column   int           `json:"column,omitempty"`
 	Field    string        `json:"field,omitempty"`
 	Message  string        `json:"message"`
+	Why      string        `json:"why,omitempty"`
 	Remedy   string        `json:"remedy,omitempty"`
 }
 
 func findingsJSON(found []lint.Finding) []findingJSON {
-	out := []findingJSON{}
+	out, why := []findingJSON{}, reasons()
 	for _, f := range found {
 		out = append(out, findingJSON{
 			Rule: f.Rule, Severity: f.Severity, SLO: f.SLO, File: f.File, Line: f.Line, Column: f.Column,
-			Field: f.Field, Message: f.Message, Remedy: f.Hint,
+			Field: f.Field, Message: f.Message, Why: why[f.Rule], Remedy: f.Hint,
 		})
 	}
 	return out
