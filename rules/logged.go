@@ -44,7 +44,7 @@ func (c *compiler) logRules(slos []slo.SLO) {
 		groups = append(groups, group("logs/"+s.ID(), logEvery, rules...))
 	}
 	if len(groups) > 0 {
-		c.files = append(c.files, File{Name: "loki/" + prefix + "logs.yaml", Groups: groups})
+		c.files = append(c.files, File{Name: LokiFolder + "/" + prefix + "logs.yaml", Groups: groups})
 	}
 }
 

@@ -87,28 +87,23 @@ func (t timed) pastFailed(d time.Duration, total parser.Expr) parser.Expr {
 	return t.failed(d, total)
 }
 
-// gauge measures how much of the time a gauge was good. All series of a group
-// weigh the same.
+// gauge measures how much of the time a gauge was good, which one that is not
+// a number never is. All series of a group weigh the same.
 func (c *compiler) gauge(g slo.Gauge, own identified) (timed, error) {
 	expr, err := expression(g.Expr, edge)
 	if err != nil {
 		return timed{}, fmt.Errorf("gauge: %w", err)
 	}
-	good := func(d time.Duration) parser.Expr {
-		if vs, ok := expr.(*parser.VectorSelector); ok {
-			return over(vs, d)
-		}
-		return subquery(finite(expr), d, c.o.ScrapeInterval)
+	op, threshold := g.Op, g.Threshold
+	if op == "" {
+		op, threshold = "==", "1"
 	}
-	if g.Op != "" {
-		compared, err := comparison(expr, g.Op, g.Threshold)
-		if err != nil {
-			return timed{}, fmt.Errorf("gauge: %w", err)
-		}
-		good = func(d time.Duration) parser.Expr { return subquery(compared, d, c.o.ScrapeInterval) }
+	good, err := comparison(expr, op, threshold)
+	if err != nil {
+		return timed{}, fmt.Errorf("gauge: %w", err)
 	}
 	return timed{own: own, data: expr, bad: func(d time.Duration) parser.Expr {
-		return finite(sub(num(1), avgBy(own.groups, call("avg_over_time", good(d)))))
+		return sub(num(1), avgBy(own.groups, call("avg_over_time", subquery(good, d, c.o.ScrapeInterval))))
 	}}, nil
 }
 

@@ -156,7 +156,9 @@ func TestGaugeOverTime(t *testing.T) {
 		counting(t, "boolean", `sli: {gauge: {expr: ready}}`),
 		counting(t, "threshold", `sli: {gauge: {expr: age_seconds, good: "<= 100"}}`),
 		counting(t, "expression", `sli: {gauge: {expr: 'sum without (i) (age_seconds) / 2', good: "<= 100"}}`),
+		counting(t, "undefined", `sli: {gauge: {expr: zero / zero}}`),
 		counting(t, "grouped", `group_by: [zone]`, `sli: {gauge: {expr: ready}}`)))
+	w.scrape("zero", 0, 3*hour, scrape, steady(0))
 	between := func(bad, good float64) func(float64) float64 {
 		return func(s float64) float64 {
 			if s > (80*minute).Seconds() && s <= (86*minute).Seconds() {
@@ -177,6 +179,7 @@ func TestGaugeOverTime(t *testing.T) {
 		near(t, name, w.value(at, `slo:sli_error:ratio_rate1h{slo="`+name+`"}`), 0.1, 0.02)
 		near(t, name+" total", w.value(at, `slo:sli_total:rate5m{slo="`+name+`"}`), 1, 0)
 	}
+	near(t, "what is not a number is not good", w.value(at, `slo:sli_error:ratio_rate5m{slo="undefined"}`), 1, 0)
 	near(t, "zone a", w.value(at, `slo:sli_error:ratio_rate1h{slo="grouped",zone="a"}`), 0.1, 0.02)
 	near(t, "no zone", w.value(at, `slo:sli_error:ratio_rate1h{slo="grouped",zone=""}`), 0.1, 0.02)
 }
