@@ -286,4 +286,3 @@ func disjoint(es []parser.Expr) parser.Expr {
 func (c *compiler) excludedShares(slos []slo.SLO) []rulefmt.Rule {
 	return nil
 }
-
