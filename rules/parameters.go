@@ -37,17 +37,13 @@ const (
 // parameters returns the one rule that records all parameters of an SLO. All
 // of them carry the SLO's own labels.
 func (c *compiler) parameters(s slo.SLO) rulefmt.Rule {
-	budget := s.ErrorBudget()
-	parts := []parser.Expr{
-		constant(new(big.Rat).Sub(big.NewRat(1, 1), budget), "parameter", parameterObjective),
-		constant(budget, "parameter", parameterBudget),
-		labelled(c.periodDays(s), "parameter", parameterPeriod),
-	}
+	objective := c.memo.objective(s)
+	parts := []parser.Expr{objective[0], objective[1], labelled(periodDays(s), "parameter", parameterPeriod)}
 	if unit, zone := s.Window.Calendar(); unit != "" {
 		parts = append(parts, constant(big.NewRat(1, 1), "parameter", parameterCalendar, "calendar", string(unit), "timezone", zone.String()))
 	}
 	if len(s.Alerts.Tiers) > 0 {
-		parts = append(parts, thresholds(s))
+		parts = append(parts, c.memo.thresholds(s))
 	}
 	if hasOwnCaution(s) {
 		parts = append(parts,
@@ -110,8 +106,15 @@ func pages(severity string) bool { return severity == "P1" || severity == "P2" }
 
 func share(percent slo.Decimal) *big.Rat { return new(big.Rat).Quo(percent.Rat(), big.NewRat(100, 1)) }
 
-// periodDays returns the length of the budget's window, in days.
-func (c *compiler) periodDays(s slo.SLO) parser.Expr { return valued(days(s.Window.Duration())) }
+// periodDays returns the length of the budget's window, in days: of a
+// calendar's, that of the unit at hand.
+func periodDays(s slo.SLO) parser.Expr {
+	if unit, zone := s.Window.Calendar(); unit != "" {
+		k := newCalendar(unit, zone)
+		return k.days(k.clock.local(0))
+	}
+	return valued(days(s.Window.Duration()))
+}
 
 // days returns a length of time in days, as the parameter says it.
 func days(d time.Duration) float64 {

@@ -99,6 +99,7 @@ type compiler struct {
 	burst  time.Duration // see burst
 	writer writer
 	seen   map[uint64]bool // shapes of expressions that were parsed again
+	memo   memo
 	files  []File
 	errs   []error
 
