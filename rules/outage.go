@@ -27,9 +27,10 @@ func (c *compiler) outages(slos []slo.SLO) {
 		}
 	}
 	for i := range c.files {
-		for j, g := range c.files[i].Groups {
+		for j := range c.files[i].Groups {
+			g := &c.files[i].Groups[j]
 			if s, ok := byGroup[g.Name]; ok {
-				c.files[i].Groups[j].Rules = append(g.Rules, c.outage(s)...)
+				g.Rules = append(g.Rules, c.outage(s)...)
 			}
 		}
 	}

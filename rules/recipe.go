@@ -46,8 +46,10 @@ func (n needs) add(other needs) {
 }
 
 // tiles are the windows from which longer ones are laid out, longest first.
+// Each selector of a rule is looked up in every block of the storage that the
+// rule's oldest one reaches, so few long tiles cost less than many short ones.
 func tiles() []time.Duration {
-	return []time.Duration{3 * day, day, 6 * hour, 2 * hour, hour}
+	return []time.Duration{9 * day, 3 * day, day, 6 * hour, 2 * hour, hour}
 }
 
 // layout returns the parts of a window: as many tiles as fit, the longest

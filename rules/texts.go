@@ -141,9 +141,11 @@ func (c *compiler) carrying(e parser.Expr, one *parser.VectorSelector) parser.Ex
 // carry keeps what is above its parameter, with labels of that.
 func carry(e parser.Expr, one *parser.VectorSelector, names []string) parser.Expr {
 	if len(names) == 0 {
-		return onIdentity(parser.GTE, e, maxBy(identity(), one))
+		return onIdentity(parser.GTE, e, maxBy(identity(), onIdentity(parser.LAND, one, e)))
 	}
-	top := &parser.AggregateExpr{Op: parser.TOPK, Param: num(1), Expr: one, Grouping: identity()}
+	// To order the parameters of what fires alone costs nothing when nothing does.
+	few := onIdentity(parser.LAND, one, e)
+	top := &parser.AggregateExpr{Op: parser.TOPK, Param: num(1), Expr: few, Grouping: identity()}
 	b := onIdentity(parser.GTE, e, top).(*parser.BinaryExpr)
 	b.VectorMatching.Include = names
 	return b

@@ -18,8 +18,8 @@ const hostileText = "a \"quote\" 'single' `back` \\ $1 ${x} $$ {{ $labels.slo }}
 // alert returns the newest alert of an SLO that fired at a severity.
 func (w *world) alert(name, slo, severity string) firing {
 	w.t.Helper()
-	for i := len(w.fired) - 1; i >= 0; i-- {
-		if f := w.fired[i]; f.name == name && f.slo == slo && f.severity == severity {
+	for _, f := range slices.Backward(w.fired) {
+		if f.name == name && f.slo == slo && f.severity == severity {
 			return f
 		}
 	}

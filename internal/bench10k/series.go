@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 )
@@ -44,7 +45,7 @@ func appendReads(to appendable, reads []read, slos int, now time.Time) error {
 			app := to.Appender(context.Background())
 			for i := first; i < min(first+100, slos); i++ {
 				service, name := identity(i)
-				ls := labels.FromStrings(labels.MetricName, metric, "service", service, "slo", name)
+				ls := labels.FromStrings(model.MetricNameLabel, metric, "service", service, "slo", name)
 				var ref storage.SeriesRef
 				for _, t := range at {
 					var err error
