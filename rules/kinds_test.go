@@ -267,3 +267,40 @@ func TestExpressionsOfRandomSLOs(t *testing.T) {
 	}
 	t.Logf("%d expressions", checked)
 }
+
+// While a time is excluded, no kind of SLI counts anything.
+func TestExclusionEveryKind(t *testing.T) {
+	t.Parallel()
+	from, to := 20*minute, 30*minute
+	slos := everyKind(t)
+	for i := range slos {
+		slos[i].Exclusions = []slo.Exclusion{{Name: "maintenance", From: epoch.Add(from), To: epoch.Add(to)}}
+	}
+	w := newWorld(t, inPrometheus(t, rules.Options{}, slos...))
+	until := 45 * minute
+	for _, s := range []string{`requests_total{code="200",path="/"}`, `requests_total{code="500",path="/"}`, `failures_total`, `successes_total`, `latency_seconds_bucket{le="1.0"}`, `latency_seconds_count`, `age_seconds`, `last_seconds`, `ready`, `job:errors:ratio`} {
+		w.scrape(s, 0, until, scrape, steady(0.001))
+	}
+	w.observe("native_seconds", until, steady(1), steady(1))
+	for _, name := range []string{"slo:log_total:rate1m", "slo:log_errors:rate1m"} {
+		w.scrape(name+`{service="shop",slo="logged"}`, 0, until, minute, func(float64) float64 { return 1 })
+	}
+	w.live(until)
+	for _, at := range []time.Duration{from + minute, from + 4*minute, to + 4*minute} {
+		if v := w.ask(at, `{__name__=~"slo:sli_(errors|total):rate5m"} != 0`); len(v) != 0 {
+			t.Errorf("%s: %v", at, v)
+		}
+	}
+	for _, at := range []time.Duration{from + 2*minute, to} {
+		if v := w.ask(at, `{__name__=~"slo:sli_(errors|total):rate1m15s"} != 0`); len(v) != 0 {
+			t.Errorf("%s: %v", at, v)
+		}
+	}
+	for _, at := range []time.Duration{from - minute, to + 6*minute} {
+		for _, s := range slos {
+			if v := w.ask(at, fmt.Sprintf(`{__name__=~"slo:sli_total:rate(5m|1m15s)",slo="%s"} > 0`, s.Name)); len(v) < 2 {
+				t.Errorf("%s: %s counts %v", at, s.Name, v)
+			}
+		}
+	}
+}
