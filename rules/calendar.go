@@ -43,12 +43,16 @@ func calendarsOf(slos []slo.SLO) []calendar {
 		if unit == "" || slices.ContainsFunc(out, same) {
 			continue
 		}
-		k := calendar{unit: unit, zone: zone.String(), clock: newClock(zone)}
-		k.tile, k.begin, _ = grid([]int{0}, k.clock)
-		out = append(out, k)
+		out = append(out, newCalendar(unit, zone))
 	}
 	slices.SortFunc(out, func(a, b calendar) int { return cmp.Or(cmp.Compare(a.unit, b.unit), cmp.Compare(a.zone, b.zone)) })
 	return out
+}
+
+func newCalendar(unit slo.Calendar, zone *time.Location) calendar {
+	k := calendar{unit: unit, zone: zone.String(), clock: newClock(zone)}
+	k.tile, k.begin, _ = grid([]int{0}, k.clock)
+	return k
 }
 
 // labels are those of what is recorded of a calendar.

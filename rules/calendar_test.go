@@ -1,0 +1,183 @@
+package rules_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/midwatch-slo/midwatch/rules"
+	"github.com/midwatch-slo/midwatch/slo"
+)
+
+// inCalendar gives an SLO the budget of a calendar's unit.
+func inCalendar(t *testing.T, unit slo.Calendar, zone string) (func(*slo.SLO), slo.Window) {
+	t.Helper()
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := slo.CalendarWindow(unit, location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(s *slo.SLO) { s.Window = window }, window
+}
+
+// service is one whose traffic swings between night and day, of which one
+// request in five thousand fails, and all in its incidents.
+type service struct {
+	begin         time.Time
+	total, failed integral
+}
+
+func newService(from, to time.Time, incidents ...time.Time) service {
+	minutes := int(to.Sub(from) / time.Minute)
+	s := service{begin: from, total: make(integral, minutes+1), failed: make(integral, minutes+1)}
+	for i := range minutes {
+		at := from.Add(time.Duration(i) * time.Minute)
+		perSecond := 100 + 90*math.Sin(2*math.Pi*float64(at.Unix()%86400)/86400)
+		ratio := 0.0002
+		for _, incident := range incidents {
+			if !at.Before(incident) && at.Before(incident.Add(20*time.Minute)) {
+				ratio = 0.5
+			}
+		}
+		s.total[i+1], s.failed[i+1] = s.total[i]+perSecond*60, s.failed[i]+perSecond*60*ratio
+	}
+	return s
+}
+
+// ratio is the share of requests that failed between two moments.
+func (s service) ratio(from, to time.Time) float64 {
+	a, b := from.Sub(s.begin).Seconds(), to.Sub(s.begin).Seconds()
+	return (s.failed.at(b) - s.failed.at(a)) / (s.total.at(b) - s.total.at(a))
+}
+
+// scraped appends the service's counters.
+func (w *world) scraped(s service, until time.Time) {
+	w.t.Helper()
+	from, to := s.begin.Sub(epoch), until.Sub(epoch)
+	w.scrape(`requests_total{app="a"}`, from, to, time.Minute, func(at float64) float64 { return s.total.at(at - from.Seconds()) })
+	w.scrape(`failures_total{app="a"}`, from, to, time.Minute, func(at float64) float64 { return 1000 + s.failed.at(at-from.Seconds()) })
+}
+
+// recordCalendar records what calendars read, and then the calendars: what reaches
+// back from the beginning, the rest for the moments that are asked for.
+func (w *world) recordCalendar(from, to time.Time, moments ...time.Time) {
+	w.t.Helper()
+	for _, g := range w.set.Groups() {
+		every := time.Duration(g.Interval)
+		phase := w.phaseOf(g.Name)
+		calendar := strings.HasPrefix(g.Name, "midwatch-calendar/")
+		for _, r := range g.Rules {
+			switch {
+			case r.Record == "" || !calendar && r.Record != "slo:parameter:value" && !readByCalendar(r.Record) && g.Name != "midwatch-budgets":
+			case strings.Contains(r.Record, ":tile1h"), strings.Contains(r.Record, ":tile30m"), !calendar && g.Name != "midwatch-budgets":
+				w.replayRule(r, from.Truncate(every).Add(phase), to, every)
+			default:
+				var done time.Time
+				for _, at := range moments {
+					next := latest(done.Add(every), at.Add(-70*time.Minute).Truncate(every).Add(phase))
+					for done = next; !done.Add(every).After(at.Add(time.Minute)); done = done.Add(every) {
+					}
+					w.replayRule(r, next, done, every)
+				}
+			}
+		}
+	}
+}
+
+// readByCalendar says whether a series is an event series or an hour's window.
+func readByCalendar(record string) bool {
+	for _, name := range []string{"rate5m", "rate4m", "rate1h"} {
+		if record == "slo:sli_errors:"+name || record == "slo:sli_total:"+name {
+			return true
+		}
+	}
+	return false
+}
+
+// since returns the bounds of a figure of what happened since a unit began,
+// at a moment and up to so much before it.
+func since(begin, at time.Time, age time.Duration, figure func(until time.Time) float64) (low, high float64) {
+	low, high = math.Inf(1), 0
+	for lag := -time.Minute; lag <= age; lag += 15 * time.Second {
+		if to := at.Add(-lag); to.After(begin) {
+			low, high = min(low, figure(to)), max(high, figure(to))
+		}
+	}
+	return low, high
+}
+
+// A calendar's window has what happened since its unit began and nothing that
+// happened before: at its first minutes, hours and days and at its end, with
+// an incident in the last hour of the unit before and one in its first hour.
+func TestCalendarAgainstTruth(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		unit slo.Calendar
+		zone string
+		on   string // a day of the unit
+		days float64
+	}{
+		{slo.Month, "Asia/Shanghai", "2026-05-10", 31},
+		{slo.Month, "America/New_York", "2026-03-20", 31}, // an hour short
+		{slo.Month, "America/New_York", "2026-11-20", 30}, // an hour long, and that on its first day
+		{slo.Month, "Asia/Kathmandu", "2028-02-20", 29},
+		{slo.Month, "Australia/Lord_Howe", "2026-04-20", 30}, // half an hour long
+		{slo.Month, "America/Havana", "2026-11-05", 30},      // whose first hour comes twice
+		{slo.Week, "Europe/Berlin", "2026-01-01", 7},         // that of the new year
+		{slo.Week, "Asia/Shanghai", "2026-07-08", 7},
+	} {
+		t.Run(fmt.Sprintf("%s of %s in %s", c.unit, c.on, c.zone), func(t *testing.T) {
+			t.Parallel()
+			change, window := inCalendar(t, c.unit, c.zone)
+			day, err := time.Parse(time.DateOnly, c.on)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin, end := window.Bounds(day.Add(12 * time.Hour))
+			s := newService(begin.Add(-26*time.Hour), end.Add(time.Hour), begin.Add(-50*time.Minute), begin.Add(20*time.Minute), begin.Add(50*time.Hour+7*time.Minute))
+			w := newWorld(t, compile(t, rules.Options{Interval: time.Minute, ScrapeInterval: time.Minute}, availability(t, "a", "99.9", change)))
+			w.phase = map[string]time.Duration{"midwatch-events/": 13 * time.Second, "midwatch-windows": 41 * time.Second, "midwatch-calendar/": 77 * time.Second, "midwatch-budgets": 30 * time.Second}
+			w.scraped(s, end.Add(time.Hour))
+			moments := []time.Time{
+				begin.Add(9 * time.Minute), begin.Add(30 * time.Minute), begin.Add(62 * time.Minute), begin.Add(25 * time.Hour),
+				begin.Add(73 * time.Hour), end.Add(-time.Minute),
+			}
+			w.recordCalendar(s.begin, end, moments...)
+			w.againstCalendar(s, window, c.unit, c.days, moments)
+		})
+	}
+}
+
+// againstCalendar compares what is recorded around some moments with the
+// truth.
+func (w *world) againstCalendar(s service, window slo.Window, unit slo.Calendar, days float64, moments []time.Time) {
+	w.t.Helper()
+	for _, around := range moments {
+		worst, n := 0.0, 0
+		for at := around.Add(-10 * time.Minute); !at.After(around); at = at.Add(time.Minute) {
+			begin, end := window.Bounds(at)
+			if at.Sub(begin) < 5*time.Minute || begin.Before(s.begin.Add(20*time.Hour)) {
+				continue // of the unit before, of which not all is known
+			}
+			n++
+			got := w.value(at.Sub(epoch), "slo:sli_error:ratio_rate"+string(unit))
+			low, high := since(begin, at, 4*time.Minute, func(to time.Time) float64 { return s.ratio(begin, to) })
+			worst = max(worst, got/high-1, 1-got/low)
+			spent := 1 - w.value(at.Sub(epoch), "slo:period_error_budget_remaining:ratio")
+			low, high = since(begin, at, 6*time.Minute, func(to time.Time) float64 {
+				return s.ratio(begin, to) / 0.001 * to.Sub(begin).Seconds() / end.Sub(begin).Seconds()
+			})
+			worst = max(worst, spent/high-1, 1-spent/low)
+			near(w.t, "days", w.value(at.Sub(epoch), "slo:time_period:days"), days, 0)
+		}
+		w.t.Logf("%s after the beginning: %d moments, at most %.3f%% from the truth", around.Sub(moments[0].Add(-9*time.Minute)), n, worst*100)
+		if n == 0 || worst > 0.003 {
+			w.t.Errorf("%s: %d moments, at most %.3f%% from the truth", around, n, worst*100)
+		}
+	}
+}
