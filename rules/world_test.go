@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
@@ -22,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 
 	"github.com/midwatch-slo/midwatch/rules"
+	"github.com/midwatch-slo/midwatch/rules/replay"
 	"github.com/midwatch-slo/midwatch/slo"
 )
 
@@ -138,61 +138,33 @@ func (w *world) phaseOf(name string) time.Duration {
 	return phase
 }
 
-// replay records every series of the set over a time by range queries, which
-// is fast, and all that a rule can read but its own past. What no rule reads
-// over a range is recorded over the last hours alone.
+// replay records the series of the set over a time with package replay, which
+// is fast: the last six hours of all, and of what these read as far back as
+// they do.
 func (w *world) replay(from, to time.Duration) {
 	w.t.Helper()
-	for _, g := range w.set.Groups() {
-		every := time.Duration(g.Interval)
-		begin := epoch.Add(from).Truncate(every).Add(w.phaseOf(g.Name))
-		for _, r := range g.Rules {
-			start := begin
-			if recent := epoch.Add(to - 6*hour).Truncate(every).Add(w.phaseOf(g.Name)); !strings.HasPrefix(r.Record, "slo:sli_") || strings.Contains(r.Record, "ratio") {
-				start = latest(begin, recent)
-			}
-			if r.Record != "" {
-				w.replayRule(r, start, epoch.Add(to), every)
-			}
-		}
-	}
-	w.until = epoch.Add(to)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func (w *world) replayRule(r rulefmt.Rule, from, to time.Time, every time.Duration) {
-	w.t.Helper()
-	q, err := w.engine.NewRangeQuery(w.t.Context(), w.db, nil, r.Expr, from, to, every)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer q.Close()
-	m, err := q.Exec(w.t.Context()).Matrix()
-	if err != nil {
-		w.t.Fatalf("%s: %v", r.Record, err)
-	}
 	app := w.db.Appender(w.t.Context())
-	for _, s := range m {
-		b := labels.NewBuilder(s.Metric).Set(model.MetricNameLabel, r.Record)
-		for k, v := range r.Labels {
-			b.Set(k, v)
-		}
-		var ref storage.SeriesRef
-		for _, p := range s.Floats {
-			if ref, err = app.Append(ref, b.Labels(), p.T, p.F); err != nil {
-				w.t.Fatal(err)
+	result, err := replay.Run(w.t.Context(), replay.Config{
+		Groups: promQL(w.set), Source: replay.NewLocal(w.db), Phase: w.phaseOf,
+		Since: epoch.Add(from), From: epoch.Add(max(from, to-6*hour)), To: epoch.Add(to), Workers: 1,
+		Alerts: func(rulefmt.Rule) bool { return false }, Wanted: func(string) bool { return true },
+		Record: func(s replay.Series) {
+			var ref storage.SeriesRef
+			for _, p := range s.Points {
+				var err error
+				if ref, err = app.Append(ref, s.Labels, p.T, p.F); err != nil {
+					w.t.Fatalf("%s: %v", s.Labels, err)
+				}
 			}
-		}
+		},
+	})
+	if err != nil || len(result.Failures) > 0 {
+		w.t.Fatal(result.Failures, err)
 	}
 	if err := app.Commit(); err != nil {
 		w.t.Fatal(err)
 	}
+	w.until = epoch.Add(to)
 }
 
 // live evaluates every group at its times after those before, up to and with

@@ -132,7 +132,7 @@ func (b *builder) add(g rulefmt.RuleGroup, r rulefmt.Rule) error {
 	if r.Alert != "" {
 		n.labels = labels.NewBuilder(n.labels).Set(model.AlertNameLabel, r.Alert).Labels()
 	}
-	if templated(n.labels) && n.wanted {
+	if r.Alert != "" && templated(n.labels) && n.wanted {
 		return fmt.Errorf("its labels %s have templates, which are not replayed", n.labels)
 	}
 	b.rules = append(b.rules, n)
