@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
@@ -165,6 +166,36 @@ func (w *world) replay(from, to time.Duration) {
 		w.t.Fatal(err)
 	}
 	w.until = epoch.Add(to)
+}
+
+// replayRule records one rule over a time.
+func (w *world) replayRule(r rulefmt.Rule, from, to time.Time, every time.Duration) {
+	w.t.Helper()
+	q, err := w.engine.NewRangeQuery(w.t.Context(), w.db, nil, r.Expr, from, to, every)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer q.Close()
+	m, err := q.Exec(w.t.Context()).Matrix()
+	if err != nil {
+		w.t.Fatalf("%s: %v", r.Record, err)
+	}
+	app := w.db.Appender(w.t.Context())
+	for _, s := range m {
+		b := labels.NewBuilder(s.Metric).Set(model.MetricNameLabel, r.Record)
+		for k, v := range r.Labels {
+			b.Set(k, v)
+		}
+		var ref storage.SeriesRef
+		for _, p := range s.Floats {
+			if ref, err = app.Append(ref, b.Labels(), p.T, p.F); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // live evaluates every group at its times after those before, up to and with
