@@ -168,6 +168,13 @@ func (w *world) replay(from, to time.Duration) {
 	w.until = epoch.Add(to)
 }
 
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // replayRule records one rule over a time.
 func (w *world) replayRule(r rulefmt.Rule, from, to time.Time, every time.Duration) {
 	w.t.Helper()
