@@ -18,6 +18,7 @@ const (
 	startSeries   = "slo:calendar_start:seconds"  // Unix time at which the unit began
 	lengthSeries  = "slo:calendar_length:seconds" // of the unit
 	elapsedSeries = "slo:calendar_elapsed:ratio"  // of the unit, 0 to 1
+	tileSeries    = "slo:calendar_tile:number"    // of the unit of the tile that ended last, or late before the last
 )
 
 // labelPeriod tells the units of a calendar apart.
@@ -170,6 +171,8 @@ func (c *compiler) almanac(k calendar) []rulefmt.Rule {
 	begin := plus(midnight, mul(num(86400), k.day(local)), true)
 	end := plus(begin, mul(num(86400), k.days(local)), false)
 	const began, ends = "slo:calendar_begin_local:seconds", "slo:calendar_end_local:seconds"
+	late := k.labels()
+	late["late"] = "true"
 	return []rulefmt.Rule{
 		c.record(localSeries, k.clock.local(0), k.labels()),
 		c.record(began, begin, k.labels()),
@@ -177,34 +180,37 @@ func (c *compiler) almanac(k calendar) []rulefmt.Rule {
 		c.record(startSeries, k.clock.instant(k.own(began)), k.labels()),
 		c.record(lengthSeries, sub(k.clock.instant(k.own(ends)), k.own(startSeries)), k.labels()),
 		c.record(elapsedSeries, div(sub(call("time"), k.own(startSeries)), k.own(lengthSeries)), k.labels()),
+		c.record(tileSeries, k.id(k.clock.local(-k.tile)), k.labels()),
+		c.record(tileSeries, k.id(k.clock.local(-k.tile-lateness(k.tile))), late),
 	}
 }
 
-// tiling is one of the two lengths of tiles.
+// tiling is one of the two lengths of tiles. What tiles are added up to has a
+// number: now is that of what is going on, ended and endedLate are those of a
+// tile that ended just now, or by lateness before.
 type tiling struct {
-	length, begin time.Duration
-	source        time.Duration // the window that is recorded as a tile
-	// period returns the number of what the tiles are added up to, for the
-	// moment that is shift after that of the evaluation.
-	period func(shift time.Duration) parser.Expr
-	reach  time.Duration
+	length, begin         time.Duration
+	source                time.Duration // the window that is recorded as a tile
+	now, ended, endedLate parser.Expr
+	reach                 time.Duration // how far back tiles of what is going on can be
 }
 
-// tilings returns the tiles of a tile and those of a unit.
+// lateness is how long after its end a tile is recorded that was missed then.
+func lateness(tile time.Duration) time.Duration { return max((tile / 2).Truncate(edge), slow) }
+
+// tilings returns the tiles of a tile, of which every second has the same
+// number, and those of a unit.
 func (k calendar) tilings() []tiling {
 	parity := func(shift time.Duration) parser.Expr {
 		now := moved(call("time"), (shift - k.begin).Seconds(), nil)
 		return vector(atLeast(modulo(now, 2*k.tile.Seconds()), k.tile.Seconds()))
 	}
-	unit := func(shift time.Duration) parser.Expr {
-		if shift == 0 {
-			return k.id(k.own(localSeries))
-		}
-		return k.id(k.clock.local(shift))
+	number := func(late string) parser.Expr {
+		return series(tileSeries, append(k.matchers(), eq("late", late))...)
 	}
 	return []tiling{
-		{length: edge, source: edge, period: parity, reach: k.tile - edge},
-		{length: k.tile, begin: k.begin, source: k.tile, period: unit, reach: k.longest()},
+		{length: edge, source: edge, reach: k.tile - edge, now: parity(0), ended: parity(-edge), endedLate: parity(-edge - lateness(edge))},
+		{length: k.tile, begin: k.begin, source: k.tile, reach: k.longest(), now: k.id(k.own(localSeries)), ended: number(""), endedLate: number("true")},
 	}
 }
 
@@ -229,29 +235,32 @@ func (c *compiler) tiles(k calendar, side string) []rulefmt.Rule {
 // tileRules returns the rules that record each tile once: at the first
 // evaluation after its end, or else late, if that was missed.
 func (c *compiler) tileRules(k calendar, side string, l tiling) []rulefmt.Rule {
-	name := tileMetric(side, l.length)
-	late := max((l.length / 2).Truncate(edge), slow)
+	name, late := tileMetric(side, l.length), lateness(l.length)
 	mark := k.labels()
 	mark["late"] = "true"
 	recorded := series(name, append(k.matchers(), eq("late", ""))...)
 	missed := call("last_over_time", over(recorded, late+slow))
 	return []rulefmt.Rule{
-		c.record(name, c.tile(k, side, l, 0), k.labels()),
-		c.record(name, unless(c.tile(k, side, l, late), withoutLabels(missed, "calendar", "timezone")), mark),
+		c.record(name, c.tile(k, side, l, 0, l.ended), k.labels()),
+		c.record(name, unless(c.tile(k, side, l, late, l.endedLate), withoutLabels(missed, "calendar", "timezone")), mark),
 	}
 }
 
-// tile returns the tile that ended last, by the number of what it is a part
-// of, in the first evaluation that is ago after its end.
-func (c *compiler) tile(k calendar, side string, l tiling, ago time.Duration) parser.Expr {
+// tile returns the tile that ended last, with its number, in the first
+// evaluation that is ago after its end.
+func (c *compiler) tile(k calendar, side string, l tiling, ago time.Duration, number parser.Expr) parser.Expr {
 	now := vector(modulo(moved(call("time"), -(l.begin + ago).Seconds(), nil), l.length.Seconds()))
 	due := binary(parser.LSS, now, num(slow.Seconds()))
 	e := onNothing(parser.LAND, c.ended(side, l.source, ago.Truncate(edge)), due)
-	id := &parser.AggregateExpr{Op: parser.COUNT_VALUES, Param: str(labelPeriod), Expr: l.period(-ago - l.length)}
-	numbered := onNothing(parser.MUL, onIdentity(parser.LAND, e, k.slos()), id).(*parser.BinaryExpr)
+	numbered := onNothing(parser.MUL, onIdentity(parser.LAND, e, k.slos()), numberedAs(number)).(*parser.BinaryExpr)
 	numbered.VectorMatching.Card = parser.CardManyToOne
 	numbered.VectorMatching.Include = []string{labelPeriod}
 	return numbered
+}
+
+// numberedAs returns 1 with a number as a label.
+func numberedAs(number parser.Expr) parser.Expr {
+	return &parser.AggregateExpr{Op: parser.COUNT_VALUES, Param: str(labelPeriod), Expr: number}
 }
 
 // ended returns the rate of a side over a length of time that ended at the
@@ -290,8 +299,7 @@ func (c *compiler) sinceBegin(k calendar, side string) parser.Expr {
 // sum adds up the tiles of what is going on now.
 func (k calendar) sum(function, side string, l tiling) parser.Expr {
 	tiles := series(tileMetric(side, l.length), k.matchers()...)
-	now := &parser.AggregateExpr{Op: parser.COUNT_VALUES, Param: str(labelPeriod), Expr: l.period(0)}
-	of := onLabels(parser.LAND, call(function, over(tiles, l.reach)), now, labelPeriod)
+	of := onLabels(parser.LAND, call(function, over(tiles, l.reach)), numberedAs(l.now), labelPeriod)
 	return withoutLabels(of, "calendar", "late", labelPeriod, "timezone")
 }
 

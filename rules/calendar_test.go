@@ -74,7 +74,7 @@ func (w *world) recordCalendar(from, to time.Time, moments ...time.Time) {
 		for _, r := range g.Rules {
 			switch {
 			case r.Record == "" || !calendar && r.Record != "slo:parameter:value" && !readByCalendar(r.Record) && g.Name != "midwatch-budgets":
-			case strings.Contains(r.Record, ":tile1h"), strings.Contains(r.Record, ":tile30m"), !calendar && g.Name != "midwatch-budgets":
+			case strings.Contains(r.Record, ":tile1h"), strings.Contains(r.Record, ":tile30m"), r.Record == "slo:calendar_tile:number", !calendar && g.Name != "midwatch-budgets":
 				w.replayRule(r, from.Truncate(every).Add(phase), to, every)
 			default:
 				var done time.Time

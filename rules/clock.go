@@ -66,7 +66,7 @@ func (k clock) offsets() []int {
 // local returns the local time of the moment that is shift after that of the
 // evaluation, as a vector: seconds since 1970 as if the zone's time were UTC.
 func (k clock) local(shift time.Duration) parser.Expr {
-	regimes := k.regimes(shift)
+	regimes := k.regimes(moved(call("time"), shift.Seconds(), nil))
 	e := k.at(regimes[0].offset, shift)
 	for _, r := range regimes[1:] {
 		by := r.offset - regimes[0].offset
@@ -87,13 +87,13 @@ type regime struct {
 	flag   parser.Expr
 }
 
-// regimes returns the offsets of a zone and when they are in force, for the
-// moment that is shift after that of the evaluation.
-func (k clock) regimes(shift time.Duration) []regime {
+// regimes returns the offsets of a zone and when they are in force, for a
+// moment in Unix time.
+func (k clock) regimes(now parser.Expr) []regime {
 	if len(k.changes) == 0 {
 		return []regime{{offset: k.base}}
 	}
-	if r, ok := k.yearly(shift); ok {
+	if r, ok := k.yearly(now); ok {
 		return r
 	}
 	out := []regime{{offset: k.base}}
@@ -103,7 +103,7 @@ func (k clock) regimes(shift time.Duration) []regime {
 		}
 		var flag parser.Expr
 		for _, c := range k.changes {
-			passed := atLeast(call("time"), float64(c.at)-shift.Seconds())
+			passed := atLeast(now, float64(c.at))
 			switch {
 			case c.to == offset && flag == nil:
 				flag = passed
@@ -120,7 +120,7 @@ func (k clock) regimes(shift time.Duration) []regime {
 
 // yearly returns the regimes of a zone whose clock goes forward and back once
 // in each year, at the same time of the same weekday of a month.
-func (k clock) yearly(shift time.Duration) ([]regime, bool) {
+func (k clock) yearly(now parser.Expr) ([]regime, bool) {
 	var forward, back []change
 	for _, c := range k.changes {
 		if c.to > c.from {
@@ -134,9 +134,9 @@ func (k clock) yearly(shift time.Duration) ([]regime, bool) {
 	if !ok || !same || len(k.changes) != 2*(clockUntil-clockFrom) || forward[0].from != back[0].to || forward[0].to != back[0].from {
 		return nil, false
 	}
-	flag := sub(up.passed(shift), down.passed(shift))
+	flag := sub(up.passed(now), down.passed(now))
 	if up.month > down.month {
-		flag = add(num(1), plus(up.passed(shift), down.passed(shift), true))
+		flag = add(num(1), plus(up.passed(now), down.passed(now), true))
 	}
 	return []regime{{offset: forward[0].from}, {offset: forward[0].to, flag: flag}}, true
 }
@@ -178,13 +178,16 @@ func weekdayOf(changes []change) (weekday, bool) {
 // 0. It takes off the time since the last such weekday, and compares what is
 // left with the first date on which that can be; months are 32 days apart, so
 // that in the first days of a month this is in the month before.
-func (w weekday) passed(shift time.Duration) parser.Expr {
+func (w weekday) passed(now parser.Expr) parser.Expr {
 	const week = 7 * 86400
-	now := moved(call("time"), shift.Seconds(), nil)
-	first := (w.day+3)%7*86400 + int(w.time.Seconds()) // since the Thursday on which 1970 began
-	date := add(mul(num(32*86400), call("month", vector(now))), mul(num(86400), call("day_of_month", vector(now))))
+	first := float64((w.day+3)%7*86400) + w.time.Seconds() // since the Thursday on which 1970 began
+	at := now
+	if at.Type() == parser.ValueTypeScalar {
+		at = vector(at)
+	}
+	date := add(mul(num(32*86400), call("month", at)), mul(num(86400), call("day_of_month", at)))
 	date = plus(date, modulo(now, 86400), false)
-	date = plus(date, modulo(moved(call("time"), shift.Seconds()+float64(week-first), nil), week), true)
+	date = plus(date, modulo(moved(now, week-first, nil), week), true)
 	return atLeast(date, float64((32*w.month+w.date)*86400)+w.time.Seconds())
 }
 
@@ -192,6 +195,13 @@ func (w weekday) passed(shift time.Duration) parser.Expr {
 // is first shown. A local time that the zone skips is as long after the skip
 // as if it had none.
 func (k clock) instant(local parser.Expr) parser.Expr {
+	if _, ok := k.yearly(local); ok {
+		latest := slices.Max(k.offsets())
+		regimes := k.regimes(moved(local, -float64(latest), nil))
+		by := regimes[1].offset - regimes[0].offset
+		e := moved(local, -float64(regimes[0].offset), nil)
+		return plus(e, mul(num(math.Abs(float64(by))), regimes[1].flag), by > 0)
+	}
 	steps := k.steps(func(c change) parser.Expr {
 		return atLeast(local, float64(c.at)+float64(max(c.from, c.to)))
 	})

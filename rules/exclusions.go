@@ -103,7 +103,7 @@ func began(spec *cron.SpecSchedule, minutes []int, k clock, length, lag time.Dur
 	if dense {
 		minutes = nil
 	}
-	regimes := k.regimes(first)
+	regimes := k.regimes(moved(call("time"), first.Seconds(), nil))
 	due := matches(spec, minutes, k.at(regimes[0].offset, first))
 	for _, r := range regimes[1:] {
 		due = add(due, mul(r.flag, sub(matches(spec, minutes, k.at(r.offset, first)), matches(spec, minutes, k.at(regimes[0].offset, first)))))
