@@ -40,8 +40,7 @@ func calendarsOf(slos []slo.SLO) []calendar {
 	var out []calendar
 	for _, s := range slos {
 		unit, zone := s.Window.Calendar()
-		same := func(k calendar) bool { return k.unit == unit && k.zone == zone.String() }
-		if unit == "" || slices.ContainsFunc(out, same) {
+		if unit == "" || slices.ContainsFunc(out, func(k calendar) bool { return k.is(s.Window) }) {
 			continue
 		}
 		out = append(out, newCalendar(unit, zone))
@@ -54,6 +53,12 @@ func newCalendar(unit slo.Calendar, zone *time.Location) calendar {
 	k := calendar{unit: unit, zone: zone.String(), clock: newClock(zone)}
 	k.tile, k.begin, _ = grid([]int{0}, k.clock)
 	return k
+}
+
+// is says whether a window is the calendar's.
+func (k calendar) is(w slo.Window) bool {
+	unit, zone := w.Calendar()
+	return unit == k.unit && zone.String() == k.zone
 }
 
 // labels are those of what is recorded of a calendar.
@@ -154,7 +159,8 @@ func (c *compiler) calendars(slos []slo.SLO) []rulefmt.RuleGroup {
 		rules = append(rules,
 			c.record(calendarMetric(errorsSide, k.unit), c.sinceBegin(k, errorsSide), nil),
 			c.record(calendarMetric(totalSide, k.unit), c.sinceBegin(k, totalSide), nil),
-			c.record("slo:sli_error:ratio_rate"+string(k.unit), both(c.calendarRatio(k.unit), c.all(k.newest(errorsSide))), nil))
+			c.record("slo:sli_error:ratio_rate"+string(k.unit), both(c.calendarRatio(k.unit), k.newest(errorsSide)), nil))
+		rules = append(rules, c.excludedSince(k, slos)...)
 		out = append(out, group("calendar/"+string(k.unit)+"/"+k.zone, slow, rules...))
 	}
 	return out
@@ -216,8 +222,13 @@ func (k calendar) tilings() []tiling {
 
 func tileMetric(side string, d time.Duration) string { return "slo:sli_" + side + ":tile" + span(d) }
 
-// newest names the rate of a side over the newest minutes.
-func (k calendar) newest(side string) string { return "slo:sli_" + side + ":newest" + string(k.unit) }
+// newestMetric names the rate of a side over the newest minutes.
+func newestMetric(side string) string { return "slo:sli_" + side + ":newest" }
+
+// newest returns the rate of a side over the newest minutes.
+func (k calendar) newest(side string) parser.Expr {
+	return withoutLabels(k.own(newestMetric(side)), "calendar", "timezone")
+}
 
 // tiles returns the rules of the newest rate and of the tiles of a side.
 func (c *compiler) tiles(k calendar, side string) []rulefmt.Rule {
@@ -225,7 +236,7 @@ func (c *compiler) tiles(k calendar, side string) []rulefmt.Rule {
 	newest := either(
 		onNothing(parser.LAND, c.all(metric(side, edge)), atLeastOf(sub(call("time"), k.own(startSeries)), begun.Seconds())),
 		c.all(metric(side, c.burst)))
-	rules := []rulefmt.Rule{c.record(k.newest(side), onIdentity(parser.LAND, newest, k.slos()), nil)}
+	rules := []rulefmt.Rule{c.record(newestMetric(side), onIdentity(parser.LAND, newest, k.slos()), k.labels())}
 	for _, l := range k.tilings() {
 		rules = append(rules, c.tileRules(k, side, l)...)
 	}
@@ -249,9 +260,14 @@ func (c *compiler) tileRules(k calendar, side string, l tiling) []rulefmt.Rule {
 // tile returns the tile that ended last, with its number, in the first
 // evaluation that is ago after its end.
 func (c *compiler) tile(k calendar, side string, l tiling, ago time.Duration, number parser.Expr) parser.Expr {
+	return c.numbered(k, l, c.ended(side, l.source, ago.Truncate(edge)), ago, number)
+}
+
+// numbered returns what is recorded as a tile.
+func (c *compiler) numbered(k calendar, l tiling, e parser.Expr, ago time.Duration, number parser.Expr) parser.Expr {
 	now := vector(modulo(moved(call("time"), -(l.begin + ago).Seconds(), nil), l.length.Seconds()))
 	due := binary(parser.LSS, now, num(slow.Seconds()))
-	e := onNothing(parser.LAND, c.ended(side, l.source, ago.Truncate(edge)), due)
+	e = onNothing(parser.LAND, e, due)
 	numbered := onNothing(parser.MUL, onIdentity(parser.LAND, e, k.slos()), numberedAs(number)).(*parser.BinaryExpr)
 	numbered.VectorMatching.Card = parser.CardManyToOne
 	numbered.VectorMatching.Include = []string{labelPeriod}
@@ -276,8 +292,7 @@ func (c *compiler) ended(side string, d, offset time.Duration) parser.Expr {
 // sinceBegin returns the events a second of a side since the unit began. What
 // was not recorded had no errors, at the traffic that there was.
 func (c *compiler) sinceBegin(k calendar, side string) parser.Expr {
-	newest := c.all(k.newest(side))
-	elapsed := sub(call("time"), k.value(startSeries))
+	newest := k.newest(side)
 	parts := []parser.Expr{mul(newest, modulo(call("time"), edge.Seconds()))}
 	for _, l := range k.tilings() {
 		sum := k.sum("sum_over_time", side, l)
@@ -285,7 +300,7 @@ func (c *compiler) sinceBegin(k calendar, side string) parser.Expr {
 			parts = append(parts, mul(num(l.length.Seconds()), either(sum, mul(num(0), newest))))
 			continue
 		}
-		since := elapsed
+		since := sub(call("time"), k.value(startSeries))
 		if l.length == edge {
 			since = modulo(moved(call("time"), -k.begin.Seconds(), nil), k.tile.Seconds())
 		}
@@ -293,7 +308,12 @@ func (c *compiler) sinceBegin(k calendar, side string) parser.Expr {
 		average := div(sum, k.sum("count_over_time", side, l))
 		parts = append(parts, mul(either(average, newest), whole))
 	}
-	return div(chain(parser.ADD, parts...), scalar(call("clamp_min", vector(elapsed), num(1))))
+	return div(chain(parser.ADD, parts...), k.elapsed())
+}
+
+// elapsed returns how many seconds of the unit are over, at least one.
+func (k calendar) elapsed() parser.Expr {
+	return scalar(call("clamp_min", sub(call("time"), k.own(startSeries)), num(1)))
 }
 
 // sum adds up the tiles of what is going on now.

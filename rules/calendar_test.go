@@ -181,3 +181,84 @@ func (w *world) againstCalendar(s service, window slo.Window, unit slo.Calendar,
 		}
 	}
 }
+
+// In the first minutes of a unit, its window has nothing of the outage that
+// ended when the unit began, all of the one that began then, and is a number
+// from the first second on.
+func TestFirstMinutesOfAUnit(t *testing.T) {
+	t.Parallel()
+	month, _ := inCalendar(t, slo.Month, "UTC")
+	w := newWorld(t, compile(t, rules.Options{}, availability(t, "before", "99", month), availability(t, "after", "99", month)))
+	w.phase = map[string]time.Duration{"midwatch-calendar/": 0, "midwatch-budgets": time.Second}
+	for app, failures := range map[string]func(float64) float64{"before": burst(100, -hour, 0), "after": burst(100, 0, hour)} {
+		w.scrape(`requests_total{app="`+app+`"}`, -2*hour, hour, scrape, steady(100))
+		w.scrape(`failures_total{app="`+app+`"}`, -2*hour, hour, scrape, failures)
+	}
+	w.until = epoch.Add(-40 * minute)
+	w.live(0)
+	for at := time.Duration(0); at <= 20*minute; at += 2 * minute {
+		w.live(at + time.Second)
+		w.finite(at + time.Second)
+		if at == 0 {
+			continue
+		}
+		near(t, at.String()+" after the end of the outage", w.value(at, `slo:sli_error:ratio_ratemonth{slo="before"}`), 0, 0)
+		near(t, at.String()+" after its onset", w.value(at, `slo:sli_error:ratio_ratemonth{slo="after"}`), 1, 0.01)
+		near(t, "budget spent", 1-w.value(at+time.Second, `slo:period_error_budget_remaining:ratio{slo="after"}`), 100*at.Hours()/(31*24), 0.02)
+	}
+}
+
+// A unit of which only the last days are known had no errors before, at the
+// traffic that there is.
+func TestNewCalendarSLO(t *testing.T) {
+	t.Parallel()
+	year, _ := inCalendar(t, slo.Year, "Asia/Shanghai")
+	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", year)))
+	w.outage("a", 5*hour, 3*hour+7*minute, 3*hour+17*minute)
+	w.until = epoch.Add(2 * hour)
+	w.live(4*hour + 10*minute)
+	begin := time.Date(2025, time.December, 31, 16, 0, 0, 0, time.UTC)
+	near(t, "ratio", w.value(4*hour+10*minute, "slo:sli_error:ratio_rateyear"), 600/(epoch.Add(4*hour+10*minute).Sub(begin).Seconds()), 0.02)
+	near(t, "days", w.value(4*hour+10*minute, "slo:time_period:days"), 365, 0)
+	w.finite(4*hour + 10*minute)
+}
+
+// Rules are not evaluated while an hour ends: it is added when they are again,
+// once.
+func TestGapAtTheEndOfATile(t *testing.T) {
+	t.Parallel()
+	month, window := inCalendar(t, slo.Month, "Asia/Kolkata") // whose days begin at half past the hour
+	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99.9", month)))
+	w.outage("a", 5*hour, hour+7*minute, hour+17*minute)
+	w.down = func(at time.Time) bool {
+		d := at.Sub(epoch)
+		return d >= hour+30*minute && d < hour+39*minute || d >= 2*hour+24*minute && d < 2*hour+27*minute
+	}
+	w.until = epoch.Add(10 * minute)
+	begin, _ := window.Bounds(epoch)
+	for _, at := range []time.Duration{hour + 28*minute, 2*hour + 10*minute, 2*hour + 40*minute, 3*hour + 40*minute, 4*hour + 40*minute} {
+		w.live(at)
+		near(t, at.String(), w.value(at, "slo:sli_error:ratio_ratemonth"), 600/epoch.Add(at).Sub(begin).Seconds(), 0.02)
+	}
+}
+
+// Two SLOs with the same unit in different zones have budgets of their own.
+func TestCalendarsInTwoZones(t *testing.T) {
+	t.Parallel()
+	var slos []slo.SLO
+	for name, zone := range map[string]string{"a": "Asia/Shanghai", "b": "America/New_York"} {
+		week, _ := inCalendar(t, slo.Week, zone)
+		slos = append(slos, availability(t, name, "99.9", week))
+	}
+	w := newWorld(t, compile(t, rules.Options{}, slos...))
+	// Monday begins in Shanghai at 16:00 of this Sunday, in New York 13 hours later.
+	monday := 16 * hour
+	for _, app := range []string{"a", "b"} {
+		w.scrape(`requests_total{app="`+app+`"}`, monday-2*hour, monday+2*hour, scrape, steady(100))
+		w.scrape(`failures_total{app="`+app+`"}`, monday-2*hour, monday+2*hour, scrape, burst(1, monday-hour, monday-30*minute))
+	}
+	w.until = epoch.Add(monday - 2*hour)
+	w.live(monday + 90*minute)
+	near(t, "Shanghai", w.value(monday+90*minute, `slo:sli_error:ratio_rateweek{slo="a"}`), 0, 0)
+	near(t, "New York", w.value(monday+90*minute, `slo:sli_error:ratio_rateweek{slo="b"}`), 18/((7*24*hour-13*hour+90*minute).Seconds()), 0.02)
+}
