@@ -278,3 +278,18 @@ func listing(t *testing.T, dir string) map[string]string {
 	}
 	return out
 }
+
+// TestProgressWithoutTerminal sees a line each ten seconds, and no bar.
+func TestProgressWithoutTerminal(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	p := newAdvance(&b, "simulating")
+	for s := range 35 {
+		p.at(p.began.Add(time.Duration(s)*time.Second), float64(s)/100, "2026-11-01")
+	}
+	p.end()
+	want := "simulating  10%  2026-11-01  1m30s left\nsimulating  20%  2026-11-01  1m20s left\nsimulating  30%  2026-11-01  1m10s left\n"
+	if b.String() != want {
+		t.Errorf("want\n%sgot\n%s", want, &b)
+	}
+}

@@ -115,8 +115,10 @@ func TestKnownIncidents(t *testing.T) {
 	t.Parallel()
 	r := run(t, shop, func(c *simulate.Config) {
 		c.Incidents = []simulate.Known{
-			{Name: "before", From: hours(2), To: hours(2.5)}, {Name: "late", From: hours(6.25), To: hours(7)},
-			{Name: "another's", SLO: "shop/other", From: hours(6), To: hours(7)}, {Name: "over", From: hours(-5), To: hours(-4)},
+			{Name: "before", From: hours(2), To: hours(2.5)},
+			{Name: "late", From: hours(6.25), To: hours(7)},
+			{Name: "another's", SLO: "shop/other", From: hours(6), To: hours(7)},
+			{Name: "over", From: hours(-5), To: hours(-4)},
 		}
 	})
 	pay := r.SLOs[0]
