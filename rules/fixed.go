@@ -71,7 +71,7 @@ func (c *compiler) fast(slos []slo.SLO) rulefmt.RuleGroup {
 	rules = append(rules, c.burns(tiers)...)
 	rules = append(rules, c.alerts(tiers)...)
 	rules = append(rules, c.ratio(edge))
-	rules = append(rules, c.each(func(w window) bool { return w.fast && w.shown }, c.ratios)...)
+	rules = append(rules, c.each(func(w window) bool { return w.prompt }, c.ratios)...)
 	rules = append(rules, c.record("slo:current_burn_rate:ratio", onIdentity(parser.DIV, c.ratioOver(edge), parameter(parameterBudget)), nil))
 	return c.group("windows", c.o.Interval, rules...)
 }
@@ -80,7 +80,7 @@ func (c *compiler) fast(slos []slo.SLO) rulefmt.RuleGroup {
 func (c *compiler) slow(slos []slo.SLO) rulefmt.RuleGroup {
 	slowly := func(w window) bool { return !w.fast && !c.isPeriod(w) }
 	rules := c.each(slowly, c.record2)
-	rules = append(rules, c.each(func(w window) bool { return slowly(w) && w.shown }, c.ratios)...)
+	rules = append(rules, c.each(func(w window) bool { return w.shown && !w.prompt && !c.isPeriod(w) }, c.ratios)...)
 	tiers := slices.DeleteFunc(tiersOf(c.alerting(slos)), func(t tierUse) bool { return t.fast })
 	rules = append(rules, c.burns(tiers)...)
 	return c.group("windows-slow", slow, append(rules, c.alerts(tiers)...)...)

