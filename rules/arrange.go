@@ -26,22 +26,37 @@ const longestName = 180
 // Arranged returns the set as it is written: the files of large services in
 // parts, and no two names that differ by their case alone.
 func (s Set) Arranged() Set {
+	var names []string
+	for _, f := range s.Files {
+		names = append(names, f.Name)
+	}
+	clash := clashes(names)
 	var out Set
 	for _, f := range s.Files {
-		out.Files = append(out.Files, f.parts()...)
-	}
-	count := map[string]int{}
-	for _, f := range out.Files {
-		count[strings.ToLower(f.Name)]++
-	}
-	for i, f := range out.Files {
-		folder, name := path.Split(f.Name)
-		base := strings.TrimSuffix(name, extension)
-		if count[strings.ToLower(f.Name)] > 1 || len(base) > longestName {
-			out.Files[i].Name = folder + base[:min(len(base), longestName)] + "~" + shortHash(f.Name) + extension
-		}
+		out.Files = append(out.Files, f.arranged(clash)...)
 	}
 	return out
+}
+
+// arranged returns the file as it is written.
+func (f File) arranged(clash map[string]bool) []File {
+	folder, name := path.Split(f.Name)
+	base := strings.TrimSuffix(name, extension)
+	if clash[strings.ToLower(f.Name)] || len(base) > longestName {
+		f.Name = folder + base[:min(len(base), longestName)] + "~" + shortHash(f.Name) + extension
+	}
+	return f.parts()
+}
+
+// clashes returns the names, in lower case, that several have.
+func clashes(names []string) map[string]bool {
+	seen := map[string]bool{} // whether it was seen twice
+	for _, name := range names {
+		lower := strings.ToLower(name)
+		_, before := seen[lower]
+		seen[lower] = before
+	}
+	return seen
 }
 
 const extension = ".yaml"

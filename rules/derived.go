@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -15,8 +16,10 @@ import (
 // log lines.
 func (c *compiler) derived(slos []slo.SLO) error {
 	byID := map[string]slo.SLO{}
-	for _, s := range slos {
-		byID[s.ID()] = s
+	if slices.ContainsFunc(slos, func(s slo.SLO) bool { return s.SLI.Composite != nil }) {
+		for _, s := range slos {
+			byID[s.ID()] = s
+		}
 	}
 	var errs []error
 	for _, s := range slos {

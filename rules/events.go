@@ -75,7 +75,7 @@ func (c *compiler) slo(s slo.SLO) error {
 	if s.SLI.Composite != nil {
 		return nil
 	}
-	return c.add(c.file(prefix+"slo-"+s.Service+".yaml"), s, nil)
+	return c.add(c.file(serviceFile(s.Service)), s, nil)
 }
 
 // add adds the groups of an SLO to a file. parts are what a composite is made
@@ -90,6 +90,9 @@ func (c *compiler) add(f *File, s slo.SLO, parts []slo.SLO) error {
 	}
 	f.Groups = append(f.Groups, group("events/"+s.ID(), c.o.Interval, c.eventRules(e)...))
 	if rules := c.shortRules(e); len(rules) > 0 {
+		if _, ok := outageOf(s); ok && s.Scope != slo.ScopeFleet {
+			rules = append(rules, c.outage(s)...)
+		}
 		f.Groups = append(f.Groups, group("short/"+s.ID(), min(shortest, c.o.Interval), rules...))
 	}
 	f.Groups = append(f.Groups, group("parameters/"+s.ID(), slow, c.parameters(s)))

@@ -35,8 +35,6 @@ func (c *compiler) survey(slos []slo.SLO) {
 
 // fixed adds the rules that compute every SLO at once.
 func (c *compiler) fixed(slos []slo.SLO) {
-	c.survey(slos)
-	c.outages(slos)
 	f := c.file(prefix + "windows.yaml")
 	f.Groups = append(f.Groups, c.exclusions(slos)...)
 	f.Groups = append(f.Groups, c.fast(slos), c.slow(slos))

@@ -32,6 +32,7 @@ type Output struct {
 	Format    Format            // FormatPrometheus when it is not given
 	Namespace string            // of the objects; only FormatOperator
 	Labels    map[string]string // of the objects, besides Midwatch's own; only FormatOperator
+	Sloth     bool              // add what Sloth's dashboards read: see ForSloth
 }
 
 // Check says what is wrong with it, such as labels that Kubernetes refuses.
@@ -61,6 +62,12 @@ func (f File) Content() ([]byte, error) { return f.render(Output{Format: FormatP
 // format of its own ruler, whoever evaluates the rest.
 func (f File) render(o Output, b []byte) ([]byte, error) {
 	w := &yamlWriter{b: append(b, header...)}
+	if o.Sloth {
+		var err error
+		if f, err = f.forSloth(); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case o.Format == FormatOperator && !f.Logs():
 		w.object(f, o)
@@ -96,15 +103,16 @@ func (f File) Logs() bool { return path.Dir(f.Name) == LokiFolder }
 // namespace returns the file's name without folder and extension.
 func (f File) namespace() string { return strings.TrimSuffix(path.Base(f.Name), extension) }
 
-// checkNames refuses files whose names are not those of a set, such as one
-// that leads out of the folder.
-func (s Set) checkNames() error {
-	for _, f := range s.Files {
-		folder, name := path.Split(f.Name)
-		known := folder == "" || folder == FleetFolder+"/" || folder == LokiFolder+"/"
-		if !known || !strings.HasPrefix(name, prefix) || !strings.HasSuffix(name, extension) || strings.ContainsAny(name, `\:`) {
-			return fmt.Errorf("%q is no name of a file of rules", f.Name)
-		}
+// checkName refuses a file whose name is not one of a set, such as one that
+// leads out of the folder.
+func (f File) checkName() error {
+	folder, name := path.Split(f.Name)
+	known := folder == "" || folder == FleetFolder+"/" || folder == LokiFolder+"/"
+	if !known || !strings.HasPrefix(name, prefix) || !strings.HasSuffix(name, extension) || strings.ContainsAny(name, `\:`) {
+		return fmt.Errorf("%q is no name of a file of rules", f.Name)
 	}
 	return nil
 }
+
+// serviceFile returns the name of the file of a service's SLOs.
+func serviceFile(service string) string { return servicePrefix + service + extension }

@@ -15,27 +15,6 @@ import (
 // "over the long window" the newest rates may be half a minute old: what the
 // short window has failed in the long one for sure is counted at once.
 
-// outages adds the alert of a total outage to the groups that evaluate the
-// short windows of the SLOs that have the tier. In one group, the alert sees
-// rates of the same moment: so it comes at the latest one evaluation after
-// the short window is full of failures, 75 s after the onset at 15 s scrapes.
-func (c *compiler) outages(slos []slo.SLO) {
-	byGroup := map[string]slo.SLO{}
-	for _, s := range slos {
-		if _, ok := outageOf(s); ok && s.Scope != slo.ScopeFleet {
-			byGroup[prefix+"short/"+s.ID()] = s
-		}
-	}
-	for i := range c.files {
-		for j := range c.files[i].Groups {
-			g := &c.files[i].Groups[j]
-			if s, ok := byGroup[g.Name]; ok {
-				g.Rules = append(g.Rules, c.outage(s)...)
-			}
-		}
-	}
-}
-
 // outageOf returns the outage tier of an SLO, if it has it.
 func outageOf(s slo.SLO) (slo.Tier, bool) {
 	i := slices.IndexFunc(s.Alerts.Tiers, func(t slo.Tier) bool { return t.Outage })
@@ -45,7 +24,10 @@ func outageOf(s slo.SLO) (slo.Tier, bool) {
 	return s.Alerts.Tiers[i], true
 }
 
-// outage returns the rules of a total outage of one SLO.
+// outage returns the rules of a total outage of one SLO, for the group that
+// evaluates its short windows. In one group, the alert sees rates of the same
+// moment: so it comes at the latest one evaluation after the short window is
+// full of failures, 75 s after the onset at 15 s scrapes.
 func (c *compiler) outage(s slo.SLO) []rulefmt.Rule {
 	t, _ := outageOf(s)
 	who := []*labels.Matcher{eq("service", s.Service), eq("slo", s.Name)}

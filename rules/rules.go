@@ -69,28 +69,69 @@ func (s Set) Groups() []rulefmt.RuleGroup {
 // are, but for one group for each distinct window. It refuses options out of
 // range and SLOs that source.Load would not return.
 func Compile(slos []slo.SLO, o Options) (Set, error) {
-	if err := o.defaults(); err != nil {
-		return Set{}, fmt.Errorf("compile: %w", err)
-	}
-	slos = slices.SortedStableFunc(slices.Values(slos), func(a, b slo.SLO) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name))
+	var set Set
+	err := Each(slos, o, func(f File) error {
+		set.Files = append(set.Files, f)
+		return nil
 	})
+	if err != nil {
+		return Set{}, err
+	}
+	return set, nil
+}
+
+// Each compiles as Compile does and hands over each file as soon as it is
+// complete, in the order of a Set, so that not all have to be held at once.
+// When something is wrong the error comes at the end: what was handed over
+// before is then to be thrown away. An error of take is returned at once.
+func Each(slos []slo.SLO, o Options, take func(File) error) error {
+	if err := o.defaults(); err != nil {
+		return fmt.Errorf("compile: %w", err)
+	}
+	if !slices.IsSortedFunc(slos, byID) {
+		slos = slices.SortedStableFunc(slices.Values(slos), byID)
+	}
 	c := compiler{o: o, burst: burst(o)}
+	c.survey(slos)
 	var errs []error
-	for i, s := range slos {
-		if i > 0 && slos[i-1].ID() == s.ID() {
+	for i := range slos {
+		s := &slos[i]
+		if i > 0 && byID(slos[i-1], *s) == 0 {
 			errs = append(errs, fmt.Errorf("compile %s: given twice", s.ID()))
 			continue
 		}
-		errs = append(errs, c.slo(s))
+		if i > 0 && slos[i-1].Service != s.Service {
+			if err := c.handOver(take); err != nil {
+				return err
+			}
+		}
+		if err := c.slo(*s); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	errs = append(errs, c.derived(slos))
 	c.fixed(slos)
 	errs = append(errs, c.errs...)
 	if err := errors.Join(errs...); err != nil {
-		return Set{}, err
+		return err
 	}
-	return Set{Files: c.files}, nil
+	return c.handOver(take)
+}
+
+// handOver hands over the files that are complete.
+func (c *compiler) handOver(take func(File) error) error {
+	files := c.files
+	c.files = nil
+	for _, f := range files {
+		if err := take(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func byID(a, b slo.SLO) int {
+	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name))
 }
 
 // compiler gathers files and what went wrong.

@@ -27,22 +27,29 @@ const (
 // ratios and metadata, sloth_window on ratios, and on alerts these and
 // sloth_severity (page or ticket). It adds the series sloth_slo_info. No rule
 // of ours reads any of these, so nothing else changes.
-func (s Set) ForSloth() (Set, error) {
-	c := compiler{}
-	out := Set{Files: slices.Clone(s.Files)}
-	for i := range out.Files {
-		if out.Files[i].Logs() {
-			continue
+func (s Set) ForSloth() (out Set, err error) {
+	out.Files = slices.Clone(s.Files)
+	for i, f := range out.Files {
+		if out.Files[i], err = f.forSloth(); err != nil {
+			return Set{}, err
 		}
-		out.Files[i].Groups = slices.Clone(out.Files[i].Groups)
-		for j := range out.Files[i].Groups {
-			c.slothGroup(&out.Files[i].Groups[j])
-		}
-	}
-	if len(c.errs) > 0 {
-		return Set{}, fmt.Errorf("add the labels of sloth: %w", c.errs[0])
 	}
 	return out, nil
+}
+
+func (f File) forSloth() (File, error) {
+	if f.Logs() {
+		return f, nil
+	}
+	c := compiler{}
+	f.Groups = slices.Clone(f.Groups)
+	for i := range f.Groups {
+		c.slothGroup(&f.Groups[i])
+	}
+	if len(c.errs) > 0 {
+		return f, fmt.Errorf("add the labels of sloth: %w", c.errs[0])
+	}
+	return f, nil
 }
 
 func (c *compiler) slothGroup(g *rulefmt.RuleGroup) {

@@ -262,4 +262,3 @@ func soon(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
-

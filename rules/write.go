@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/midwatch-slo/midwatch/slo"
 )
 
 // header begins every file that Write writes, and tells ours from others.
@@ -38,60 +41,110 @@ func (s Set) WriteDir(dir string) error {
 // there that an earlier set left behind are removed; it never overwrites or
 // removes a file that it did not write.
 func (s Set) Write(dir string, o Output) (Changes, error) {
+	var names []string
+	for _, f := range s.Files {
+		names = append(names, f.Name)
+	}
+	return write(dir, o, names, func(take func(File) error) error {
+		for _, f := range s.Files {
+			if err := take(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CompileTo compiles SLOs and writes their rules to a folder, as Compile and
+// Write do, without holding all of them at once.
+func CompileTo(dir string, slos []slo.SLO, o Options, out Output) (Changes, error) {
+	var names []string
+	for i := range slos {
+		if i == 0 || slos[i].Service != slos[i-1].Service {
+			names = append(names, serviceFile(slos[i].Service))
+		}
+	}
+	slices.Sort(names)
+	return write(dir, out, slices.Compact(names), func(take func(File) error) error { return Each(slos, o, take) })
+}
+
+// write writes the files that each hands over. names are those of them that
+// may differ by their case alone.
+func write(dir string, o Output, names []string, each func(take func(File) error) error) (Changes, error) {
 	if err := o.defaults(); err != nil {
 		return Changes{}, fmt.Errorf("write rules: %w", err)
 	}
-	if err := s.checkNames(); err != nil {
-		return Changes{}, fmt.Errorf("write rules: %w", err)
-	}
-	w := folder{dir: filepath.Clean(dir), staged: map[string]string{}}
+	w := folder{dir: filepath.Clean(dir), output: o, clash: clashes(names), staged: map[string]string{}}
 	defer w.discard()
-	changes, err := w.write(s.Arranged(), o)
-	if err != nil {
-		return changes, fmt.Errorf("write rules: %w", err)
+	if err := each(w.take); err != nil {
+		return Changes{}, err
 	}
-	return changes, nil
+	if err := w.finish(); err != nil {
+		return w.done, fmt.Errorf("write rules: %w", err)
+	}
+	return w.done, nil
 }
 
 // folder is one that rules are written to. Names in it have slashes.
 type folder struct {
 	dir    string
-	ours   map[string]bool   // files there that carry our header
+	output Output
+	clash  map[string]bool
+	ours   map[string]bool   // files there that carry our header; nil before anything is staged
 	staged map[string]string // temporary files by the names that they will have
+	made   bool              // the folder itself
+	done   Changes
 	buffer []byte
 }
 
-func (w *folder) write(s Set, o Output) (done Changes, err error) {
-	if err := os.MkdirAll(w.dir, 0o755); err != nil {
-		return done, err
+// take stages a file of a set.
+func (w *folder) take(f File) error {
+	if err := f.checkName(); err != nil {
+		return fmt.Errorf("write rules: %w", err)
 	}
-	if err := w.list(); err != nil {
-		return done, err
+	if err := w.begin(); err != nil {
+		return fmt.Errorf("write rules: %w", err)
 	}
-	for _, f := range s.Files {
-		same, err := w.stage(f, o)
+	for _, part := range f.arranged(w.clash) {
+		same, err := w.stage(part)
 		if err != nil {
-			return done, err
+			return fmt.Errorf("write rules: %w", err)
 		}
 		if same {
-			done.Same++
+			w.done.Same++
 		}
-		w.forget(f.Name)
+		w.forget(part.Name)
 	}
-	for _, f := range s.Files {
-		temporary, ok := w.staged[f.Name]
-		if !ok {
-			continue
-		}
-		if err := os.Rename(temporary, w.path(f.Name)); err != nil {
-			return done, err
-		}
-		delete(w.staged, f.Name)
-		done.Written = append(done.Written, f.Name)
+	return nil
+}
+
+// begin makes the folder and looks what is there.
+func (w *folder) begin() error {
+	if w.ours != nil {
+		return nil
 	}
-	done.Removed, err = w.removeStale()
-	slices.Sort(done.Written)
-	return done, err
+	_, err := os.Stat(w.dir)
+	w.made = errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return err
+	}
+	return w.list()
+}
+
+// finish puts what is staged into its place.
+func (w *folder) finish() (err error) {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.staged)) {
+		if err := os.Rename(w.staged[name], w.path(name)); err != nil {
+			return err
+		}
+		delete(w.staged, name)
+		w.done.Written = append(w.done.Written, name)
+	}
+	w.done.Removed, err = w.removeStale()
+	return err
 }
 
 func (w *folder) path(name string) string { return filepath.Join(w.dir, filepath.FromSlash(name)) }
@@ -146,13 +199,13 @@ func hasHeader(path string) (bool, error) {
 }
 
 // stage writes a file's content beside its place, unless the same is there.
-func (w *folder) stage(f File, o Output) (same bool, err error) {
+func (w *folder) stage(f File) (same bool, err error) {
 	to := w.path(f.Name)
 	there, err := w.replaceable(to)
 	if err != nil {
 		return false, err
 	}
-	if w.buffer, err = f.render(o, w.buffer[:0]); err != nil {
+	if w.buffer, err = f.render(w.output, w.buffer[:0]); err != nil {
 		return false, err
 	}
 	if there && holds(to, w.buffer) {
@@ -238,5 +291,10 @@ func (w *folder) removeStale() (removed []string, err error) {
 func (w *folder) discard() {
 	for _, temporary := range w.staged {
 		_ = os.Remove(temporary)
+	}
+	if w.made && len(w.done.Written) == 0 {
+		for _, sub := range []string{FleetFolder, LokiFolder, ""} {
+			_ = os.Remove(w.path(sub)) // not while there is anything in it
+		}
 	}
 }

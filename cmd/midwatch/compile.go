@@ -6,7 +6,9 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -102,40 +104,54 @@ func (o *compiling) run(cmd *cobra.Command, paths []string) error {
 	if err := o.ask(cmd, slos); err != nil {
 		return err
 	}
-	set, err := rules.Compile(slos, rules.Options{Interval: time.Duration(o.interval), ScrapeInterval: time.Duration(o.scrape), CatchUp: o.catchUp})
-	if err == nil && o.compat != "" {
-		set, err = set.ForSloth()
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := set.Write(o.out, o.output); err != nil {
+	options := rules.Options{Interval: time.Duration(o.interval), ScrapeInterval: time.Duration(o.scrape), CatchUp: o.catchUp}
+	if _, err := rules.CompileTo(o.out, slos, options, o.output); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "rules of %s written to %s\n", count(len(slos), "SLO"), o.out)
 	return nil
 }
 
-// collectLate is from how much memory on garbage is collected at all, in
-// bytes: what 5,000 SLOs need.
-const collectLate = 64 << 20
+// collectLate is up to how much memory garbage is hardly collected, and
+// collectLive how much may be in use then, in bytes: what 5,000 SLOs need.
+const (
+	collectLate = 46 << 20
+	collectLive = 30 << 20
+)
 
 // collectLess lets garbage lie until there is much of it, unless GOGC or
 // GOMEMLIMIT say otherwise: the command ends soon, and a collection costs as
-// much as hundreds of SLOs. The first one brings the usual ones back, so that
-// what needs more memory does not collect without end. What it returns undoes
-// it.
+// much as hundreds of SLOs. What needs more memory than that is collected as
+// usual, so that it does not collect without end. What it returns undoes it.
 func collectLess() (undo func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
 	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(collectLate)
-	undo = func() {
+	undo = sync.OnceFunc(func() {
 		debug.SetMemoryLimit(limit)
 		debug.SetGCPercent(percent)
-	}
-	runtime.AddCleanup(new([64]byte), func(undo func()) { undo() }, undo)
+	})
+	afterCollection(func() (again bool) {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		if live[0].Value.Uint64() > collectLive {
+			undo()
+			return false
+		}
+		return true
+	})
 	return undo
+}
+
+// afterCollection calls f after each collection of garbage, until it says that
+// it need not be called again.
+func afterCollection(f func() (again bool)) {
+	runtime.AddCleanup(new([64]byte), func(f func() bool) {
+		if f() {
+			afterCollection(f)
+		}
+	}, f)
 }
 
 // check finds what is wrong with the flags.
@@ -162,7 +178,7 @@ func (o *compiling) check() error {
 		}
 		o.output.Labels[key] = value
 	}
-	o.output.Format = rules.Format(o.format)
+	o.output.Format, o.output.Sloth = rules.Format(o.format), o.compat == "sloth"
 	return o.output.Check()
 }
 
