@@ -98,8 +98,8 @@ func writeSLOs(dir string, o options) error {
 			text = fmt.Appendf(text, `---
 apiVersion: midwatch.dev/v1
 kind: ServiceLevelObjective
-metadata: {name: %[2]s}
-spec: {service: %[1]s, objective: 99.9, critical: %[3]t, runbook: "https://runbooks.example.com/%[2]s", %[4]s
+metadata: {name: %[2]s, labels: {region: eu}}
+spec: {service: %[1]s, objective: 99.9, team: shop, critical: %[3]t, runbook: "https://runbooks.example.com/%[2]s", %[4]s
   sli: {events: {errors: 'failures_total{app="%[2]s"}', total: 'requests_total{app="%[2]s"}'}}}
 `, service, name, i%4 == 0, o.extras)
 		}
