@@ -70,9 +70,14 @@ func (k calendar) matchers() []*labels.Matcher {
 	return []*labels.Matcher{eq("calendar", string(k.unit)), eq("timezone", k.zone)}
 }
 
-// own returns a series of the calendar, and value its value.
-func (k calendar) own(name string) parser.Expr   { return series(name, k.matchers()...) }
-func (k calendar) value(name string) parser.Expr { return scalar(k.own(name)) }
+// own returns what is recorded of the calendar, one series whatever else has
+// the same name.
+func (k calendar) own(name string, more ...*labels.Matcher) parser.Expr {
+	return maxBy(inZone(), series(name, append(k.matchers(), more...)...))
+}
+
+// inZone is what the series of a calendar are joined on.
+func inZone() []string { return []string{"calendar", "timezone"} }
 
 // slos returns something for each SLO that has the calendar.
 func (k calendar) slos() parser.Expr {
@@ -150,6 +155,9 @@ func (k calendar) longest() time.Duration {
 // calendars returns the groups that record the windows of calendar budgets:
 // one for each unit and zone.
 func (c *compiler) calendars(slos []slo.SLO) []rulefmt.RuleGroup {
+	if c.scope == fleetScope {
+		return c.fleetCalendars(slos)
+	}
 	var out []rulefmt.RuleGroup
 	for _, k := range calendarsOf(slos) {
 		rules := c.almanac(k)
@@ -164,6 +172,26 @@ func (c *compiler) calendars(slos []slo.SLO) []rulefmt.RuleGroup {
 		out = append(out, group("calendar/"+string(k.unit)+"/"+k.zone, slow, rules...))
 	}
 	return out
+}
+
+// fleetCalendars returns the groups of a fleet's budgets: one for each unit.
+func (c *compiler) fleetCalendars(slos []slo.SLO) []rulefmt.RuleGroup {
+	var out []rulefmt.RuleGroup
+	for _, unit := range unitsOf(slos) {
+		rules := c.summedAs(func(side string) string { return calendarMetric(side, unit) })
+		rules = append(rules, c.record("slo:sli_error:ratio_rate"+string(unit), c.calendarRatio(unit), nil))
+		out = append(out, c.group("calendar/"+string(unit), slow, rules...))
+	}
+	return out
+}
+
+// unitsOf returns the distinct units that are the windows of SLOs.
+func unitsOf(slos []slo.SLO) []slo.Calendar {
+	var out []slo.Calendar
+	for _, k := range calendarsOf(slos) {
+		out = append(out, k.unit)
+	}
+	return slices.Compact(out)
 }
 
 func calendarMetric(side string, unit slo.Calendar) string {
@@ -211,9 +239,7 @@ func (k calendar) tilings() []tiling {
 		now := moved(call("time"), (shift - k.begin).Seconds(), nil)
 		return vector(atLeast(modulo(now, 2*k.tile.Seconds()), k.tile.Seconds()))
 	}
-	number := func(late string) parser.Expr {
-		return series(tileSeries, append(k.matchers(), eq("late", late))...)
-	}
+	number := func(late string) parser.Expr { return k.own(tileSeries, eq("late", late)) }
 	return []tiling{
 		{length: edge, source: edge, reach: k.tile - edge, now: parity(0), ended: parity(-edge), endedLate: parity(-edge - lateness(edge))},
 		{length: k.tile, begin: k.begin, source: k.tile, reach: k.longest(), now: k.id(k.own(localSeries)), ended: number(""), endedLate: number("true")},
@@ -227,15 +253,15 @@ func newestMetric(side string) string { return "slo:sli_" + side + ":newest" }
 
 // newest returns the rate of a side over the newest minutes.
 func (k calendar) newest(side string) parser.Expr {
-	return withoutLabels(k.own(newestMetric(side)), "calendar", "timezone")
+	return withoutLabels(series(newestMetric(side), k.matchers()...), inZone()...)
 }
 
 // tiles returns the rules of the newest rate and of the tiles of a side.
 func (c *compiler) tiles(k calendar, side string) []rulefmt.Rule {
 	const begun = 5 * time.Minute // of a unit: the rate over five minutes would reach back before it
-	newest := either(
+	newest := withoutLabels(either( // one series, whichever it is from
 		onNothing(parser.LAND, c.all(metric(side, edge)), atLeastOf(sub(call("time"), k.own(startSeries)), begun.Seconds())),
-		c.all(metric(side, c.burst)))
+		c.all(metric(side, c.burst))))
 	rules := []rulefmt.Rule{c.record(newestMetric(side), onIdentity(parser.LAND, newest, k.slos()), k.labels())}
 	for _, l := range k.tilings() {
 		rules = append(rules, c.tileRules(k, side, l)...)
@@ -253,7 +279,7 @@ func (c *compiler) tileRules(k calendar, side string, l tiling) []rulefmt.Rule {
 	missed := call("last_over_time", over(recorded, late+slow))
 	return []rulefmt.Rule{
 		c.record(name, c.tile(k, side, l, 0, l.ended), k.labels()),
-		c.record(name, unless(c.tile(k, side, l, late, l.endedLate), withoutLabels(missed, "calendar", "timezone")), mark),
+		c.record(name, unless(c.tile(k, side, l, late, l.endedLate), withoutLabels(missed, inZone()...)), mark),
 	}
 }
 
@@ -300,7 +326,7 @@ func (c *compiler) sinceBegin(k calendar, side string) parser.Expr {
 			parts = append(parts, mul(num(l.length.Seconds()), either(sum, mul(num(0), newest))))
 			continue
 		}
-		since := sub(call("time"), k.value(startSeries))
+		since := sub(call("time"), scalar(k.own(startSeries)))
 		if l.length == edge {
 			since = modulo(moved(call("time"), -k.begin.Seconds(), nil), k.tile.Seconds())
 		}
@@ -333,17 +359,11 @@ func (c *compiler) calendarRatio(unit slo.Calendar) parser.Expr {
 // rate so far, and the share of the unit's budget that is spent: the burn
 // rate times the part of the unit that is over.
 func (c *compiler) calendarBurns(slos []slo.SLO) (burns, spent []parser.Expr) {
-	zone := []string{"calendar", "timezone"}
-	over := onLabels(parser.MUL, parameters(parameterCalendar), maxBy(zone, series(elapsedSeries)), zone...).(*parser.BinaryExpr)
+	over := onLabels(parser.MUL, parameters(parameterCalendar), maxBy(inZone(), series(elapsedSeries)), inZone()...).(*parser.BinaryExpr)
 	over.VectorMatching.Card = parser.CardManyToOne
-	var units []slo.Calendar
-	for _, k := range calendarsOf(slos) {
-		if slices.Contains(units, k.unit) {
-			continue
-		}
-		units = append(units, k.unit)
+	for _, unit := range unitsOf(slos) {
 		budget := onIdentity(parser.LAND, parameter(parameterBudget), parameter(parameterCalendar))
-		burn := onIdentity(parser.DIV, c.calendarRatio(k.unit), budget)
+		burn := onIdentity(parser.DIV, c.calendarRatio(unit), budget)
 		burns = append(burns, burn)
 		spent = append(spent, onIdentity(parser.MUL, burn, maxBy(identity(), over)))
 	}

@@ -63,29 +63,44 @@ func (w *world) scraped(s service, until time.Time) {
 	w.scrape(`failures_total{app="a"}`, from, to, time.Minute, func(at float64) float64 { return 1000 + s.failed.at(at-from.Seconds()) })
 }
 
-// recordCalendar records what calendars read, and then the calendars: what reaches
-// back from the beginning, the rest for the moments that are asked for.
-func (w *world) recordCalendar(from, to time.Time, moments ...time.Time) {
+// recordCalendar records what calendars read, and then the calendars: what
+// reaches back from the beginning, the rest around the moments that are asked
+// for. Where the hours are given, what reaches back is what is needed for them.
+func (w *world) recordCalendar(given bool, from, to time.Time, moments ...time.Time) {
 	w.t.Helper()
 	for _, g := range w.set.Groups() {
-		every := time.Duration(g.Interval)
-		phase := w.phaseOf(g.Name)
+		every, phase := time.Duration(g.Interval), w.phaseOf(g.Name)
 		calendar := strings.HasPrefix(g.Name, "midwatch-calendar/")
 		for _, r := range g.Rules {
 			switch {
-			case r.Record == "" || !calendar && r.Record != "slo:parameter:value" && !readByCalendar(r.Record) && g.Name != "midwatch-budgets":
-			case strings.Contains(r.Record, ":tile1h"), strings.Contains(r.Record, ":tile30m"), r.Record == "slo:calendar_tile:number", !calendar && g.Name != "midwatch-budgets":
+			case r.Record == "", given && readByCalendar(r.Record):
+			case calendar && !strings.Contains(r.Record, ":tile1h") && !strings.Contains(r.Record, ":tile30m") && r.Record != "slo:calendar_tile:number", g.Name == "midwatch-budgets":
+				around(from, to, moments, 0, every, func(from, to time.Time, every time.Duration) { w.replayRule(r, from.Add(phase), to.Add(phase), every) })
+			case given && (calendar || r.Record == "slo:parameter:value"):
+				around(from, to, moments, 30*time.Minute, every, func(from, to time.Time, every time.Duration) { w.replayRule(r, from.Add(phase), to.Add(phase), every) })
+			case calendar, r.Record == "slo:parameter:value", readByCalendar(r.Record):
 				w.replayRule(r, from.Truncate(every).Add(phase), to, every)
-			default:
-				var done time.Time
-				for _, at := range moments {
-					next := latest(done.Add(every), at.Add(-70*time.Minute).Truncate(every).Add(phase))
-					for done = next; !done.Add(every).After(at.Add(time.Minute)); done = done.Add(every) {
-					}
-					w.replayRule(r, next, done, every)
-				}
 			}
 		}
+	}
+}
+
+// around calls f for spans of time without overlap: from 70 minutes before
+// each moment until it every so often, and between these more coarsely, if at
+// all.
+func around(from, to time.Time, moments []time.Time, coarse, every time.Duration, f func(from, to time.Time, every time.Duration)) {
+	next := from.Truncate(time.Hour)
+	for _, at := range moments {
+		near := latest(next, at.Add(-70*time.Minute).Truncate(every))
+		if first, last := next.Add(coarse-1).Truncate(coarse), near.Add(-1).Truncate(coarse); coarse > 0 && !last.Before(first) {
+			f(first, last, coarse)
+		}
+		last := at.Add(every).Truncate(every)
+		f(near, last, every)
+		next = last.Add(every)
+	}
+	if first, last := next.Truncate(coarse).Add(coarse), to.Truncate(time.Hour); coarse > 0 && last.After(first) {
+		f(first, last, coarse)
 	}
 }
 
@@ -147,7 +162,7 @@ func TestCalendarAgainstTruth(t *testing.T) {
 				begin.Add(9 * time.Minute), begin.Add(30 * time.Minute), begin.Add(62 * time.Minute), begin.Add(25 * time.Hour),
 				begin.Add(73 * time.Hour), end.Add(-time.Minute),
 			}
-			w.recordCalendar(s.begin, end, moments...)
+			w.recordCalendar(false, s.begin, end, moments...)
 			w.againstCalendar(s, window, c.unit, c.days, moments)
 		})
 	}
@@ -261,4 +276,76 @@ func TestCalendarsInTwoZones(t *testing.T) {
 	w.live(monday + 90*minute)
 	near(t, "Shanghai", w.value(monday+90*minute, `slo:sli_error:ratio_rateweek{slo="a"}`), 0, 0)
 	near(t, "New York", w.value(monday+90*minute, `slo:sli_error:ratio_rateweek{slo="b"}`), 18/((7*24*hour-13*hour+90*minute).Seconds()), 0.02)
+}
+
+// A fleet's month has the events of all its clusters.
+func TestFleetCalendar(t *testing.T) {
+	t.Parallel()
+	const until = 2 * hour
+	month := "  window: {calendar: month, timezone: UTC}\n"
+	w := fleetWorld(t, until, []cluster{
+		{`{cluster="large"}`, steady(1000), burst(1, hour, until)},
+		{`{cluster="tiny"}`, steady(1), steady(0.5)},
+	}, written(t, "a", "99.9", "", month+"  scope: both\n  group_by: [path]\n"), written(t, "b", "99.9", "", month+"  scope: fleet\n"))
+	w.until = epoch.Add(until - 5*minute)
+	w.live(until)
+	ratio := (0.5*until.Seconds() + 1*hour.Seconds()) / (1001 * until.Seconds())
+	if v := w.ask(until, `slo:sli_error:ratio_ratemonth{scope="fleet"}`); len(v) != 3 {
+		t.Errorf("the fleet records %v", v)
+	}
+	near(t, "ratio", w.value(until, `slo:sli_error:ratio_ratemonth{scope="fleet",slo="b"}`), ratio, 0.03)
+	near(t, "budget spent", 1-w.value(until, `slo:period_error_budget_remaining:ratio{scope="fleet",slo="b"}`), ratio/0.001*2/(31*24), 0.03)
+}
+
+// Quarters and years, whose hours are given: an incident in the last hour of
+// the unit before, in its first and in a later one.
+func TestLongCalendarAgainstTruth(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		unit slo.Calendar
+		zone string
+		on   string // a day of the unit
+		days float64
+	}{
+		{slo.Quarter, "Europe/Berlin", "2026-02-10", 90}, // an hour short
+		{slo.Quarter, "America/New_York", "2026-11-10", 92},
+		{slo.Quarter, "Asia/Shanghai", "2028-05-10", 91},
+		{slo.Year, "Africa/Casablanca", "2026-06-10", 365},
+		{slo.Year, "America/St_Johns", "2028-06-10", 366},
+	} {
+		t.Run(fmt.Sprintf("%s of %s in %s", c.unit, c.on, c.zone), func(t *testing.T) {
+			t.Parallel()
+			change, window := inCalendar(t, c.unit, c.zone)
+			day, err := time.Parse(time.DateOnly, c.on)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin, end := window.Bounds(day)
+			before, after := begin.Add(-50*time.Hour), end.Add(time.Hour)
+			s := newService(before, after, begin.Add(-50*time.Minute), begin.Add(20*time.Minute), begin.Add(40*24*time.Hour+7*time.Minute))
+			w := newWorld(t, compile(t, rules.Options{Interval: time.Minute, ScrapeInterval: time.Minute}, availability(t, "a", "99.9", change)))
+			moments := []time.Time{begin.Add(9 * time.Minute), begin.Add(62 * time.Minute), begin.Add(25 * time.Hour), begin.Add(60 * 24 * time.Hour), end.Add(-time.Minute)}
+			w.givenHours(s, after, moments)
+			w.recordCalendar(true, before, end, moments...)
+			w.againstCalendar(s, window, c.unit, c.days, moments)
+		})
+	}
+}
+
+// givenHours appends the rates over hours, each half hour, and around some
+// moments all that a calendar reads.
+func (w *world) givenHours(s service, until time.Time, moments []time.Time) {
+	w.t.Helper()
+	over := func(counter integral, length time.Duration) func(float64) float64 {
+		return func(at float64) float64 {
+			at -= s.begin.Sub(epoch).Seconds()
+			return (counter.at(at) - counter.at(at-length.Seconds())) / length.Seconds()
+		}
+	}
+	around(s.begin, until, moments, 30*time.Minute, time.Minute, func(from, to time.Time, every time.Duration) {
+		for name, length := range map[string]time.Duration{"rate5m": 5 * minute, "rate4m": 4 * minute, "rate1h": hour} {
+			w.scrape(`slo:sli_errors:`+name+`{slo="a",service="shop"}`, from.Sub(epoch), to.Sub(epoch), every, over(s.failed, length))
+			w.scrape(`slo:sli_total:`+name+`{slo="a",service="shop"}`, from.Sub(epoch), to.Sub(epoch), every, over(s.total, length))
+		}
+	})
 }

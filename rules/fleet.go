@@ -80,6 +80,7 @@ func (c *compiler) fleet(slos []slo.SLO) {
 	fast := v.fast(ours)
 	fast.Rules = append(v.summed(edge), fast.Rules...)
 	f.Groups = append(f.Groups, v.marked(fast), v.slow(ours))
+	f.Groups = append(f.Groups, v.calendars(ours)...)
 	for _, w := range v.recorded {
 		if v.isPeriod(w) {
 			f.Groups = append(f.Groups, v.period(w))
@@ -122,18 +123,24 @@ func groupSets(slos []slo.SLO) [][]string {
 // summed returns the rules of a window of the fleet. Errors of a cluster count
 // where its total is there too.
 func (c *compiler) summed(d time.Duration) []rulefmt.Rule {
+	return c.summedAs(func(side string) string { return metric(side, d) })
+}
+
+// summedAs returns the rules of errors and total under the names of their
+// sides.
+func (c *compiler) summedAs(named func(side string) string) []rulefmt.Rule {
 	var failed, total []parser.Expr
 	for _, groups := range c.groupSets {
 		by := append(identity(), groups...)
 		ours := parameter(fleetParameter(groups))
 		side := func(name string) *parser.VectorSelector {
-			return series(metric(name, d), append(clusterScope.matchers(), ne("slo", ""))...)
+			return series(named(name), append(clusterScope.matchers(), ne("slo", ""))...)
 		}
 		failed = append(failed, sumBy(by, onIdentity(parser.LAND, both(side(errorsSide), side(totalSide)), ours)))
 		total = append(total, sumBy(by, onIdentity(parser.LAND, side(totalSide), ours)))
 	}
 	return []rulefmt.Rule{
-		c.record(metric(errorsSide, d), chain(parser.LOR, failed...), nil),
-		c.record(metric(totalSide, d), chain(parser.LOR, total...), nil),
+		c.record(named(errorsSide), chain(parser.LOR, failed...), nil),
+		c.record(named(totalSide), chain(parser.LOR, total...), nil),
 	}
 }

@@ -54,7 +54,7 @@ type firing struct {
 func newWorld(t *testing.T, set rules.Set) *world {
 	t.Helper()
 	o := tsdb.DefaultOptions()
-	o.MinBlockDuration = (120 * 24 * time.Hour).Milliseconds()
+	o.MinBlockDuration = (800 * 24 * time.Hour).Milliseconds()
 	o.MaxBlockDuration = o.MinBlockDuration
 	o.WALSegmentSize = -1
 	db, err := tsdb.Open(t.TempDir(), nil, nil, o, nil)
