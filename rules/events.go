@@ -88,12 +88,17 @@ func (c *compiler) add(f *File, s slo.SLO, parts []slo.SLO) error {
 	if err := c.checkScrapes(s); err != nil {
 		return fmt.Errorf("compile %s: %w", s.ID(), err)
 	}
-	f.Groups = append(f.Groups, group("events/"+s.ID(), c.o.Interval, c.eventRules(e)...))
-	if rules := c.shortRules(e); len(rules) > 0 {
-		if _, ok := outageOf(s); ok && s.Scope != slo.ScopeFleet {
+	rules, short := c.eventRules(e), c.shortRules(e)
+	if _, ok := outageOf(s); ok && s.Scope != slo.ScopeFleet {
+		if len(short) == 0 { // what it reads is among the event series
 			rules = append(rules, c.outage(s)...)
+		} else {
+			short = append(short, c.outage(s)...)
 		}
-		f.Groups = append(f.Groups, group("short/"+s.ID(), min(shortest, c.o.Interval), rules...))
+	}
+	f.Groups = append(f.Groups, group("events/"+s.ID(), c.o.Interval, rules...))
+	if len(short) > 0 {
+		f.Groups = append(f.Groups, group("short/"+s.ID(), min(shortest, c.o.Interval), short...))
 	}
 	f.Groups = append(f.Groups, group("parameters/"+s.ID(), slow, c.parameters(s)))
 	if s.Alerts.NoData != nil {

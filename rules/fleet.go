@@ -74,9 +74,7 @@ func (c *compiler) fleet(slos []slo.SLO) {
 	v.scope = fleetScope
 	v.recorded = slices.DeleteFunc(v.recorded, func(w window) bool { return !w.shown })
 	v.groupSets = groupSets(ours)
-	if g, ok := v.fleetOutages(ours); ok {
-		f.Groups = append(f.Groups, g)
-	}
+	f.Groups = append(f.Groups, v.fleetShort(ours))
 	fast := v.fast(ours)
 	fast.Rules = append(v.summed(edge), fast.Rules...)
 	f.Groups = append(f.Groups, v.marked(fast), v.slow(ours))

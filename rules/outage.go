@@ -71,19 +71,32 @@ func (c *compiler) only(rules []rulefmt.Rule, who []*labels.Matcher) []rulefmt.R
 	return rules
 }
 
-// fleetOutages returns the group of total outages of the fleet.
-func (c *compiler) fleetOutages(slos []slo.SLO) (rulefmt.RuleGroup, bool) {
+// fleetShort returns the group of the short windows of the fleet, with its
+// total outages.
+func (c *compiler) fleetShort(slos []slo.SLO) rulefmt.RuleGroup {
+	var windows []time.Duration
 	var levels []level
 	var tier slo.Tier
 	for _, s := range slos {
+		for _, t := range s.Alerts.Tiers {
+			for _, d := range []time.Duration{t.Short, t.Long} {
+				if d < edge && !slices.Contains(windows, d) {
+					windows = append(windows, d)
+				}
+			}
+		}
 		t, ok := outageOf(s)
 		if l := (level{t.SeverityOf(s), t.For}); ok && !slices.Contains(levels, l) {
 			tier, levels = t, append(levels, l)
 		}
 	}
-	if len(levels) == 0 {
-		return rulefmt.RuleGroup{}, false
+	slices.Sort(windows)
+	var rules []rulefmt.Rule
+	for _, d := range windows {
+		rules = append(rules, c.summed(d)...)
 	}
-	rules := append(c.summed(tier.Short), c.outageRules(tier, levels)...)
-	return c.group("outage", min(shortest, c.o.Interval), rules...), true
+	if len(levels) > 0 {
+		rules = append(rules, c.outageRules(tier, levels)...)
+	}
+	return c.group("short", min(shortest, c.o.Interval), rules...)
 }

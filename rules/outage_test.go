@@ -60,12 +60,16 @@ func TestOutageTierFiresWithin75Seconds(t *testing.T) {
 	t.Parallel()
 	const begin, apps = 20 * minute, 12
 	for seed := range uint64(8) {
+		options := rules.Options{}
+		if seed >= 6 { // a burst is as long as the tier's short window
+			options.Interval = 15 * time.Second
+		}
 		dice := rand.New(rand.NewPCG(seed, 75))
 		var slos []slo.SLO
 		for i := range apps {
 			slos = append(slos, written(t, fmt.Sprintf("a%d", i), "99.9", "", "  alerts: {outage: true}\n"))
 		}
-		w := newWorld(t, compile(t, rules.Options{}, slos...))
+		w := newWorld(t, compile(t, options, slos...))
 		w.shuffled(dice)
 		onset := map[string]time.Duration{}
 		for _, s := range slos {
@@ -149,5 +153,33 @@ func TestTierTooShortForScrapes(t *testing.T) {
 	_, err := rules.Compile([]slo.SLO{s}, rules.Options{ScrapeInterval: 30 * time.Second})
 	if err == nil || !strings.Contains(err.Error(), outageTier) {
 		t.Errorf("want an error that names the tier, got %v", err)
+	}
+}
+
+// A short window as long as the bursts that older windows are summed from is
+// recorded once: twice, each error would count twice.
+func TestShortWindowAsLongAsBursts(t *testing.T) {
+	t.Parallel()
+	s := written(t, "a", "99.9", "", "  alerts: {tiers: [{long: 30m, short: 2m, burn_rate: 14.4, severity: P2}]}\n")
+	w := newWorld(t, compile(t, rules.Options{ScrapeInterval: 30 * time.Second}, s))
+	recorded := 0
+	for _, g := range w.set.Groups() {
+		for _, r := range g.Rules {
+			if r.Record == "slo:sli_errors:rate2m" {
+				recorded++
+			}
+		}
+	}
+	if recorded != 1 {
+		t.Errorf("recorded by %d rules", recorded)
+	}
+	w.outageEvery(30*time.Second, "a", 2*hour, hour, hour+20*time.Second)
+	w.replay(0, hour)
+	w.live(hour + 10*minute)
+	near(t, "30m", w.value(hour+10*minute, "slo:sli_error:ratio_rate30m"), 20.0/1800, 0.02)
+	for _, f := range w.fired {
+		if at := f.at.Sub(epoch); f.tier != "30m2m" || at > hour+3*minute {
+			t.Errorf("%s fires at %s", f.tier, at)
+		}
 	}
 }

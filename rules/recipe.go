@@ -85,12 +85,14 @@ func layout(length time.Duration) []part {
 }
 
 // shortWindows returns the windows below five minutes that the tiers of an
-// SLO need, shortest first. They are rates of raw counters.
+// SLO need, shortest first. They are rates of raw counters. One as long as a
+// burst is recorded anyway: twice, it would count twice in the older part of
+// windows.
 func (c *compiler) shortWindows(s slo.SLO) []time.Duration {
 	var out []time.Duration
 	for _, t := range s.Alerts.Tiers {
 		for _, d := range []time.Duration{t.Long, t.Short} {
-			if d < edge {
+			if d < edge && d != c.burst {
 				out = append(out, d)
 			}
 		}
