@@ -153,23 +153,31 @@ func (k calendar) longest() time.Duration {
 }
 
 // calendars returns the groups that record the windows of calendar budgets:
-// one for each unit and zone.
+// one for each unit.
 func (c *compiler) calendars(slos []slo.SLO) []rulefmt.RuleGroup {
 	if c.scope == fleetScope {
 		return c.fleetCalendars(slos)
 	}
 	var out []rulefmt.RuleGroup
-	for _, k := range calendarsOf(slos) {
-		rules := c.almanac(k)
-		for _, side := range []string{errorsSide, totalSide} {
-			rules = append(rules, c.tiles(k, side)...)
+	for _, unit := range unitsOf(slos) {
+		var rules []rulefmt.Rule
+		windows := map[string][]parser.Expr{} // by side, of each zone
+		for _, k := range calendarsOf(slos) {
+			if k.unit != unit {
+				continue
+			}
+			rules = append(rules, c.almanac(k)...)
+			for _, side := range []string{errorsSide, totalSide} {
+				rules = append(rules, c.tiles(k, side)...)
+				windows[side] = append(windows[side], c.sinceBegin(k, side))
+			}
+			rules = append(rules, c.excludedTiles(k, slos)...)
 		}
-		rules = append(rules,
-			c.record(calendarMetric(errorsSide, k.unit), c.sinceBegin(k, errorsSide), nil),
-			c.record(calendarMetric(totalSide, k.unit), c.sinceBegin(k, totalSide), nil),
-			c.record("slo:sli_error:ratio_rate"+string(k.unit), both(c.calendarRatio(k.unit), k.newest(errorsSide)), nil))
-		rules = append(rules, c.excludedSince(k, slos)...)
-		out = append(out, group("calendar/"+string(k.unit)+"/"+k.zone, slow, rules...))
+		for _, side := range []string{errorsSide, totalSide} {
+			rules = append(rules, c.record(calendarMetric(side, unit), chain(parser.LOR, windows[side]...), nil))
+		}
+		rules = append(rules, c.record("slo:sli_error:ratio_rate"+string(unit), c.calendarRatio(unit), nil))
+		out = append(out, group("calendar/"+string(unit), slow, rules...))
 	}
 	return out
 }

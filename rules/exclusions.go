@@ -281,34 +281,35 @@ func disjoint(es []parser.Expr) parser.Expr {
 	return either(disjoint(es[:len(es)/2]), disjoint(es[len(es)/2:]))
 }
 
-// excludedShares returns the rule of the share of each rolling window that was
-// excluded, as far as it is recorded.
+// excludedShares returns the rule of the share of each window that was
+// excluded, as far as it is recorded: of a calendar's unit so far, by whole
+// tiles.
 func (c *compiler) excludedShares(slos []slo.SLO) []rulefmt.Rule {
+	slos = slices.DeleteFunc(slices.Clone(slos), func(s slo.SLO) bool { return len(s.Exclusions) == 0 })
 	var shares []parser.Expr
-	for _, d := range periods(slices.DeleteFunc(slices.Clone(slos), func(s slo.SLO) bool { return len(s.Exclusions) == 0 })) {
+	for _, d := range periods(slos) {
 		excluded := call("sum_over_time", over(series(pausedSeries), d))
 		share := div(excluded, num(float64(d)/float64(slow)))
 		shares = append(shares, onIdentity(parser.LAND, share, c.lasting(d)))
 	}
-	if len(shares) == 0 {
-		return nil
+	for _, k := range calendarsOf(slos) {
+		l := k.tilings()[1]
+		none := onIdentity(parser.LAND, mul(num(0), series(pausedSeries)), k.slos())
+		seconds := mul(either(k.sum("sum_over_time", excludedSide, l), none), num(l.length.Seconds()))
+		shares = append(shares, div(seconds, k.elapsed()))
 	}
 	return []rulefmt.Rule{c.record(sharedSeries, chain(parser.LOR, shares...), nil)}
 }
 
-// excludedSince returns the rules of the share of a calendar's unit so far
-// that was excluded, by whole tiles.
-func (c *compiler) excludedSince(k calendar, slos []slo.SLO) []rulefmt.Rule {
+// excludedSide names the tiles of what was excluded.
+const excludedSide = "excluded"
+
+// excludedTiles returns the rule of the tiles of what was excluded.
+func (c *compiler) excludedTiles(k calendar, slos []slo.SLO) []rulefmt.Rule {
 	if !slices.ContainsFunc(slos, func(s slo.SLO) bool { return len(s.Exclusions) > 0 && k.is(s.Window) }) {
 		return nil
 	}
-	const side = "excluded"
 	l := k.tilings()[1]
 	tile := c.numbered(k, l, call("avg_over_time", over(series(pausedSeries), l.length)), 0, l.ended)
-	none := onIdentity(parser.LAND, mul(num(0), series(pausedSeries)), k.slos())
-	seconds := mul(either(k.sum("sum_over_time", side, l), none), num(l.length.Seconds()))
-	return []rulefmt.Rule{
-		c.record(tileMetric(side, l.length), tile, k.labels()),
-		c.record(sharedSeries, div(seconds, k.elapsed()), nil),
-	}
+	return []rulefmt.Rule{c.record(tileMetric(excludedSide, l.length), tile, k.labels())}
 }
