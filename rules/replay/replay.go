@@ -136,8 +136,8 @@ func (c *Config) defaults() error {
 	}
 }
 
-// Run evaluates rules over a span of time. An error of a rule is no error of
-// the replay unless it fails more often than not.
+// Run evaluates rules over a span of time. A rule that fails at some moments is
+// no error: it records nothing then, and is among the failures.
 func Run(ctx context.Context, c Config) (Result, error) {
 	if err := c.defaults(); err != nil {
 		return Result{}, fmt.Errorf("replay: %w", err)

@@ -98,6 +98,47 @@ func TestRulesThatReadThePast(t *testing.T) {
 	}
 }
 
+// TestRulesThatFail has a rule that matches many series to many at some
+// moments: what others and it record at the other moments is not lost.
+func TestRulesThatFail(t *testing.T) {
+	t.Parallel()
+	m := &replay.Memory{}
+	one, two := m.Series(labels.FromStrings(model.MetricNameLabel, "m", "a", "1")), m.Series(labels.FromStrings(model.MetricNameLabel, "m", "a", "2"))
+	for i := range 240 {
+		at := epoch.Add(time.Duration(i) * 15 * time.Second).UnixMilli()
+		if err := one.Add(at, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		if i >= 80 && i < 120 { // from 20 to 30 minutes, and five more that it is seen
+			if err := two.Add(at, 1, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	groups, errs := rulefmt.Parse([]byte(`
+groups: [{name: g, interval: 1m, rules: [{record: bad, expr: "m + on () m"}, {record: good, expr: "count(m)"}, {record: after, expr: "bad + 1"}]}]
+`), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	counts := map[string]int{}
+	result, err := replay.Run(t.Context(), replay.Config{
+		Groups: groups.Groups, Source: replay.NewLocal(m), From: epoch, To: epoch.Add(59 * time.Minute), Wanted: func(string) bool { return true },
+		Record: func(s replay.Series) { counts[s.Labels.Get(model.MetricNameLabel)] += len(s.Points) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 20:00 to 34:45 are 15 evaluations. What is recorded lasts five minutes
+	// for who reads it, without a mark of its end.
+	if want := map[string]int{"bad": 45, "good": 60, "after": 49}; !maps.Equal(counts, want) {
+		t.Errorf("recorded %v, want %v", counts, want)
+	}
+	if len(result.Failures) != 1 || result.Failures[0].Times != 15 || !result.Failures[0].First.Equal(epoch.Add(20*time.Minute)) || result.Failures[0].Rule != "bad" {
+		t.Errorf("failures: %+v", result.Failures)
+	}
+}
+
 func firing(l labels.Labels, from, to time.Time) string {
 	if to.IsZero() {
 		return fmt.Sprintf("%s %s", l, from.Sub(epoch))

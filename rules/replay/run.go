@@ -26,8 +26,8 @@ const (
 	maxDuration = 5 * time.Minute
 )
 
-// maxFailures is how many evaluations of one rule may fail one by one: each
-// is looked for with two queries.
+// maxFailures is how many evaluations of one rule may fail one by one, each of
+// which is looked for with some queries: after that, a span fails as a whole.
 const maxFailures = 2000
 
 // maxSweeps is how often rules that read each other are evaluated over a span
@@ -346,7 +346,7 @@ func merged(a, b []promql.FPoint) ([]promql.FPoint, error) {
 }
 
 // query evaluates a node's expression at steps. Where that fails, each step
-// is evaluated that does not.
+// is evaluated that does not, as in Prometheus.
 func (r *run) query(ctx context.Context, n *node, steps []int64) (promql.Matrix, error) {
 	if len(steps) == 0 {
 		return nil, nil
@@ -359,10 +359,9 @@ func (r *run) query(ctx context.Context, n *node, steps []int64) (promql.Matrix,
 	switch {
 	case err == nil || !evaluation:
 		return found, err
-	case len(steps) == 1:
-		n.fail(steps[0], failed)
-		if n.failure.Times > maxFailures {
-			return nil, failed
+	case len(steps) == 1 || n.failure.Times >= maxFailures:
+		for _, t := range steps {
+			n.fail(t, failed)
 		}
 		return nil, nil
 	}
