@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -62,11 +63,20 @@ const (
 
 // span writes a duration as Prometheus does, but never in weeks or years.
 func span(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d >= day && d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
+	if d <= 0 {
+		return model.Duration(d).String()
 	}
-	return model.Duration(d).String()
+	var b []byte
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{day, "d"}, {hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if n := d / unit.length; n > 0 {
+			b = append(strconv.AppendInt(b, int64(n), 10), unit.name...)
+			d %= unit.length
+		}
+	}
+	return string(b)
 }
 
 // slo adds the groups of one SLO to its service's file. Those of a composite

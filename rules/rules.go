@@ -89,7 +89,8 @@ func Each(slos []slo.SLO, o Options, take func(File) error) error {
 		return fmt.Errorf("compile: %w", err)
 	}
 	if !slices.IsSortedFunc(slos, byID) {
-		slos = slices.SortedStableFunc(slices.Values(slos), byID)
+		slos = slices.Clone(slos)
+		slices.SortStableFunc(slos, byID)
 	}
 	c := compiler{o: o, burst: burst(o)}
 	c.survey(slos)

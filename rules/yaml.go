@@ -200,18 +200,34 @@ func isReserved(s string) bool {
 // isBlock says whether s has several lines of which none is empty, begins the
 // text with a space or ends with one, and that have nothing but what prints.
 func isBlock(s string) bool {
-	if !strings.Contains(s, "\n") || s[0] == ' ' || s[0] == '\n' || strings.HasSuffix(s, "\n") ||
-		strings.HasSuffix(s, " ") || strings.Contains(s, " \n") || strings.Contains(s, "\n\n") {
+	if s == "" || s[0] == ' ' {
 		return false
 	}
-	for i := 0; i < len(s); i++ {
+	before, lines := byte('\n'), false
+	for i := range len(s) {
 		c := s[i]
 		switch {
 		case c >= utf8.RuneSelf:
-			return !strings.ContainsFunc(s[i:], func(r rune) bool { return r != '\n' && (r == utf8.RuneError || !unicode.IsPrint(r)) })
-		case c < ' ' && c != '\n' || c == 0x7f:
+			return isBlockOfAny(s)
+		case c == '\n':
+			if before == '\n' || before == ' ' {
+				return false
+			}
+			lines = true
+		case c < ' ' || c == 0x7f:
 			return false
 		}
+		before = c
 	}
-	return true
+	return lines && before != '\n' && before != ' '
+}
+
+// isBlockOfAny is isBlock for a text that is not all ASCII and does not begin
+// with a space.
+func isBlockOfAny(s string) bool {
+	if !strings.Contains(s, "\n") || s[0] == '\n' || strings.HasSuffix(s, "\n") ||
+		strings.HasSuffix(s, " ") || strings.Contains(s, " \n") || strings.Contains(s, "\n\n") {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && (r == utf8.RuneError || !unicode.IsPrint(r)) })
 }

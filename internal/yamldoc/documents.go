@@ -26,7 +26,7 @@ func (f *File) Documents() iter.Seq2[*yaml.Node, error] {
 			if strings.Trim(text, " \n") == "" {
 				continue
 			}
-			if n, ok := readPlain(text, line); ok {
+			if n, ok := f.readPlain(text, line); ok {
 				if !yield(n, nil) {
 					return
 				}
@@ -37,9 +37,43 @@ func (f *File) Documents() iter.Seq2[*yaml.Node, error] {
 	}
 }
 
+// readPlain reads a document without the library, where that can be.
+func (f *File) readPlain(text string, line int) (*yaml.Node, bool) {
+	f.nodes = nil
+	return readPlain(text, line, f.moreNodes)
+}
+
+// nodesAtOnce is how many nodes of a document are made at once.
+const nodesAtOnce = 32
+
+// moreNodes returns nodes that nothing uses.
+func (f *File) moreNodes() []yaml.Node {
+	var made []yaml.Node
+	if f.shared != nil && len(f.shared.free) > 0 {
+		last := len(f.shared.free) - 1
+		made = f.shared.free[last]
+		f.shared.free = f.shared.free[:last]
+		clear(made)
+	} else {
+		made = make([]yaml.Node, nodesAtOnce)
+	}
+	f.nodes = append(f.nodes, made)
+	return made
+}
+
+// Release says that the document that was read last is not needed any more,
+// nor any node of it: the next one may be read into the same memory.
+func (f *File) Release() {
+	if f.shared != nil {
+		f.shared.free = append(f.shared.free, f.nodes...)
+	}
+	f.nodes = nil
+}
+
 // library reads documents that begin after so many lines of the file with the
 // YAML library, and says whether to go on.
 func (f *File) library(text string, after int, yield func(*yaml.Node, error) bool) bool {
+	f.nodes = nil // the library makes its own
 	dec := yaml.NewDecoder(strings.NewReader(text))
 	for {
 		var doc yaml.Node

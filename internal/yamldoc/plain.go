@@ -30,16 +30,17 @@ type plain struct {
 	odd   bool   // this is not for us
 	depth int
 	slab  []yaml.Node
-	stack []*yaml.Node // children of the nodes that are not complete
+	nodes func() []yaml.Node // more of them
+	stack []*yaml.Node       // children of the nodes that are not complete
 }
 
 // readPlain returns the root of a document whose text begins on a line, or
-// false when it is for the library.
-func readPlain(text string, line int) (*yaml.Node, bool) {
+// false when it is for the library. nodes makes some at a time.
+func readPlain(text string, line int, nodes func() []yaml.Node) (*yaml.Node, bool) {
 	if !isPlainText(text) {
 		return nil, false
 	}
-	p := plain{text: text, line: line - 1}
+	p := plain{text: text, line: line - 1, nodes: nodes}
 	p.advance()
 	if p.done {
 		return nil, false
@@ -103,7 +104,7 @@ func (p *plain) advance() {
 // node returns a node that begins at a byte of the line.
 func (p *plain) node(kind yaml.Kind, tag, value string, at int, style yaml.Style) *yaml.Node {
 	if len(p.slab) == 0 {
-		p.slab = make([]yaml.Node, 32)
+		p.slab = p.nodes()
 	}
 	n := &p.slab[0]
 	p.slab = p.slab[1:]

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func FuzzPlain(f *testing.F) {
 			got = append(got, n)
 		}
 		if libraryErr != nil {
-			if n, ok := readPlain(text, 1); ok && isSplit(text) && !strings.Contains(text, "\n---") && !strings.HasPrefix(text, "---") {
+			if n, ok := readPlain(text, 1, someNodes); ok && isSplit(text) && !strings.Contains(text, "\n---") && !strings.HasPrefix(text, "---") {
 				t.Fatalf("the library says %v, this reads %+v", libraryErr, n)
 			}
 			return
@@ -106,7 +107,7 @@ func TestPlainReadsWhatIsUsual(t *testing.T) {
 			t.Fatal(err)
 		}
 		for text, line := range split(string(content)) {
-			if _, ok := readPlain(text, line); !ok {
+			if _, ok := readPlain(text, line, someNodes); !ok {
 				odd[filepath.Base(file)]++
 			}
 		}
@@ -114,5 +115,33 @@ func TestPlainReadsWhatIsUsual(t *testing.T) {
 	// The one that is not has times, which only the library can tell from texts.
 	if diff := cmp.Diff(map[string]int{"alerts.yaml": 1}, odd); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func someNodes() []yaml.Node { return make([]yaml.Node, nodesAtOnce) }
+
+// A document that is read into the memory of one before is as one that is not.
+func TestReleasedNodesAreReadIntoAnew(t *testing.T) {
+	texts := []string{
+		"a: {b: [1, 2, {c: d}], e: 'f'}\ng: |\n  h\n  i\n", "- 1\n- a: b\n  c: [d]\n", "a: b\n", strings.Repeat("k: {a: [1, 2, 3]}\n", 1) + "z: y\n",
+	}
+	var r Reader
+	f := r.Open("a.yaml", []byte(strings.Join(texts, "---\n")))
+	i := 0
+	for n, err := range f.Documents() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fresh Reader
+		for want, err := range fresh.Open("a.yaml", []byte(strings.Repeat("\n", n.Line-1)+texts[i])).Documents() {
+			if err != nil || !reflect.DeepEqual(n, want) {
+				t.Errorf("document %d is another: %v", i, err)
+			}
+		}
+		i++
+		f.Release()
+	}
+	if i != len(texts) {
+		t.Errorf("%d documents", i)
 	}
 }

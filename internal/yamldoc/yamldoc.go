@@ -24,8 +24,9 @@ type File struct {
 	Name   string
 	Docs   []*yaml.Node // the root value of each document, where Parse read it
 	text   string
-	lines  []string // of text, once one is asked for
-	shared *shared  // with the other files of a Reader
+	lines  []string      // of text, once one is asked for
+	shared *shared       // with the other files of a Reader
+	nodes  [][]yaml.Node // of the document that was read last
 }
 
 // A Reader reads files one after the other and keeps what they share: what is
@@ -35,6 +36,7 @@ type Reader struct{ shared *shared }
 
 // shared is what the files of a Reader share.
 type shared struct {
+	free  [][]yaml.Node // that were released
 	types types
 	zones map[string]*time.Location
 }

@@ -116,7 +116,7 @@ type loader struct {
 	pyrra     pyrra.Reader
 
 	unique   slo.Unique
-	slos     []placed
+	slos     []*placed
 	parts    int
 	problems diag.Problems
 }
@@ -140,7 +140,7 @@ func (l *loader) finish() Content {
 			l.entry(&entries[i])
 		}
 	}
-	slices.SortStableFunc(l.slos, func(a, b placed) int {
+	slices.SortStableFunc(l.slos, func(a, b *placed) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	})
 	c := Content{SLOs: make([]SLO, len(l.slos)), Parts: l.parts, Problems: l.problems}
@@ -170,7 +170,7 @@ func once(problems diag.Problems) diag.Problems {
 func (l *loader) entry(e *foreign.Entry) {
 	s, problems := e.Check()
 	at := e.Find("metadata.name")
-	l.add(placed{SLO: SLO{SLO: s, Document: e.Document, Format: e.Format, From: e.From}, file: l.order[e.Place.File], line: e.Place.Node.Line}, at.Problem("", ""), problems)
+	l.add(&placed{SLO: SLO{SLO: s, Document: e.Document, Format: e.Format, From: e.From}, file: l.order[e.Place.File], line: e.Place.Node.Line}, at.Problem("", ""), problems)
 }
 
 // native reads an SLO of the native format.
@@ -180,11 +180,12 @@ func (l *loader) native(f *yamldoc.File, n *yaml.Node) {
 	if l.documents {
 		_ = f.Decode(n, &found.Document) // its problems are known
 	}
-	l.add(placed{SLO: found, file: l.number, line: n.Line}, f.At(yamldoc.Lookup(n, "metadata.name"), "metadata.name", "", ""), problems)
+	l.add(&placed{SLO: found, file: l.number, line: n.Line}, f.At(yamldoc.Lookup(n, "metadata.name"), "metadata.name", "", ""), problems)
+	f.Release() // of it, nothing but texts is kept
 }
 
 // add takes an SLO that is valid and the only one of its name.
-func (l *loader) add(s placed, at diag.Problem, problems diag.Problems) {
+func (l *loader) add(s *placed, at diag.Problem, problems diag.Problems) {
 	l.problems = append(l.problems, problems...)
 	if p := l.unique.Add(s.SLO.SLO, at); p != nil {
 		l.problems = append(l.problems, *p)
