@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+
+	"github.com/midwatch-slo/midwatch/slo"
 )
 
 // calculator is Prometheus' engine without any series.
@@ -132,4 +134,49 @@ func midnight(year int, month time.Month, date int, zone *time.Location) time.Ti
 	}
 	_, skipped := at.Add(-12 * time.Hour).ZoneBounds()
 	return skipped
+}
+
+// The unit that a moment is in, and its number of days, are those of the
+// window's own bounds.
+func TestCalendarAgainstBounds(t *testing.T) {
+	t.Parallel()
+	for _, name := range zones() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, z := newCalculator(t), zone(t, name)
+			for _, unit := range []slo.Calendar{slo.Week, slo.Month, slo.Quarter, slo.Year} {
+				window, err := slo.CalendarWindow(unit, z)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// The engine's time stands for the local one.
+				k, local := newCalendar(unit, z), vector(call("time"))
+				text := printed(t, add(mul(num(1e6), k.id(local)), add(mul(num(1e3), k.day(local)), k.days(local))))
+				from := time.Date(clockFrom, time.January, 2, 1, 30, 0, 0, time.UTC)
+				seen := map[float64]time.Time{} // the begin of each unit by its number
+				c.each(text, from, from.Add(15*366*day), 23*time.Hour, func(local time.Time, got float64) {
+					id, dayOf, days := float64(int(got)/1e6), int(got)/1000%1000, int(got)%1000
+					id = float64(int(id))
+					begin, end := window.Bounds(time.Date(local.UTC().Year(), local.UTC().Month(), local.UTC().Day(), 12, 0, 0, 0, z))
+					if began, ok := seen[id]; ok && !began.Equal(begin) {
+						t.Fatalf("%s: unit %v begins at %s and %s", unit, id, began, begin)
+					}
+					seen[id] = begin
+					ofDay := int(local.UTC().Truncate(day).Sub(utcDate(begin)) / day)
+					if all := int(utcDate(end).Sub(utcDate(begin)) / day); dayOf != ofDay || days != all {
+						t.Fatalf("%s at %s: day %d of %d, want %d of %d", unit, local.UTC(), dayOf, days, ofDay, all)
+					}
+				})
+				if len(seen) < 15 {
+					t.Errorf("%d units", len(seen))
+				}
+			}
+		})
+	}
+}
+
+// utcDate returns a moment's local date as if it were UTC's. A unit that
+// begins where a midnight is skipped begins on that date all the same.
+func utcDate(at time.Time) time.Time {
+	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
 }
