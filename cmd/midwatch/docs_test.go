@@ -28,6 +28,8 @@ This page is made from the commands' own help texts; a test compares it with the
 | you wonder whether others were | ` + "`midwatch delivery`, `midwatch drill list`" + ` |
 | you change a file | ` + "`midwatch validate midwatch.yaml`" + ` |
 | you write or change an SLO | ` + "`midwatch lint slo/`, `midwatch explain payments/availability slo/`, `midwatch diff --git main slo/`" + ` |
+| you wonder what it would have paged | ` + "`midwatch simulate --from 2026-10-01 --to 2026-11-01 --prometheus http://prometheus:9090 slo/`" + ` |
+| you want it to stay so | ` + "`midwatch test slo/`" + ` |
 | before an upgrade | ` + "`midwatch backup --out midwatch.backup`" + ` |
 
 **Exit codes**, of every command but ` + "`diff`" + `: 0 when all is well; 1 when it ran and found something wrong, or could not do it; 2 when it was called wrongly.

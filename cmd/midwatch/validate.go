@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/oncall"
+	"github.com/midwatch-slo/midwatch/rules/slotest"
 	"github.com/midwatch-slo/midwatch/slo/source"
 )
 
@@ -60,7 +62,7 @@ type validation struct {
 	problems diag.Problems
 	findings []oncall.Finding
 
-	slos, parts, oncall, configs int // that are valid
+	slos, parts, tests, oncall, configs int // that are valid
 }
 
 func (v *validation) check(ctx context.Context, paths []string) {
@@ -83,14 +85,28 @@ func (v *validation) check(ctx context.Context, paths []string) {
 // readSLOs checks files of SLOs. Those that hold only what SLOs of other files
 // use are valid, but for a configuration that names no others.
 func (v *validation) readSLOs(config string, paths []string) {
+	v.readTests(config, paths)
 	content := source.Read(paths)
 	v.slos += len(content.SLOs)
 	v.parts += content.Parts
 	err := content.Problems.Err()
-	if err == nil && len(content.SLOs) == 0 && (content.Parts == 0 || config != "") {
+	if err == nil && len(content.SLOs) == 0 && (content.Parts+v.tests == 0 || config != "") {
 		_, err = source.Load(paths) // says that there is none
 	}
 	v.valid(config, err)
+}
+
+// readTests checks the unit tests in files of SLOs, without running them.
+func (v *validation) readTests(config string, paths []string) {
+	for _, name := range paths {
+		content, err := readSome(name)
+		if err != nil || !bytes.Contains(content, []byte(slotest.Kind)) {
+			continue // whoever reads the SLOs says what is wrong with the file
+		}
+		tests, err := slotest.Parse(name, content)
+		v.valid(config, err)
+		v.tests += len(tests)
+	}
 }
 
 // roster checks on-call files that no configuration names. Calendars alone
@@ -211,7 +227,7 @@ func (v *validation) report(cmd *cobra.Command, strict bool) error {
 	for _, part := range []struct {
 		n    int
 		noun string
-	}{{v.slos, "SLO"}, {v.parts, "supporting object"}, {v.oncall, "on-call file"}, {v.configs, "configuration"}} {
+	}{{v.slos, "SLO"}, {v.parts, "supporting object"}, {v.tests, "unit test"}, {v.oncall, "on-call file"}, {v.configs, "configuration"}} {
 		if part.n > 0 {
 			parts = append(parts, count(part.n, part.noun))
 		}
