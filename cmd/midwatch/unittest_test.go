@@ -40,7 +40,7 @@ func TestUnitTestsOfTheManual(t *testing.T) {
 	if out := prints("test", "slo/"); !strings.Contains(manual, "$ midwatch test slo/\n"+out) {
 		t.Errorf("the manual does not show what is printed:\n%s", out)
 	}
-	if out := prints("validate", "slo/"); out != "1 SLO valid\n" {
+	if out := prints("validate", "slo/"); out != "1 SLO, 2 unit tests valid\n" {
 		t.Errorf("validate: %s", out)
 	}
 	changed := strings.Replace(examples[1][2], "to: 3h22m", "to: 3h20m", 1)
