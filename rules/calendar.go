@@ -266,7 +266,7 @@ func (k calendar) newest(side string) parser.Expr {
 
 // tiles returns the rules of the newest rate and of the tiles of a side.
 func (c *compiler) tiles(k calendar, side string) []rulefmt.Rule {
-	const begun = 5 * time.Minute // of a unit: the rate over five minutes would reach back before it
+	const begun = 5 * time.Minute   // of a unit: the rate over five minutes would reach back before it
 	newest := withoutLabels(either( // one series, whichever it is from
 		onNothing(parser.LAND, c.all(metric(side, edge)), atLeastOf(sub(call("time"), k.own(startSeries)), begun.Seconds())),
 		c.all(metric(side, c.burst))))
@@ -299,7 +299,7 @@ func (c *compiler) tile(k calendar, side string, l tiling, ago time.Duration, nu
 
 // numbered returns what is recorded as a tile.
 func (c *compiler) numbered(k calendar, l tiling, e parser.Expr, ago time.Duration, number parser.Expr) parser.Expr {
-	now := vector(modulo(moved(call("time"), -(l.begin + ago).Seconds(), nil), l.length.Seconds()))
+	now := vector(modulo(moved(call("time"), -(l.begin+ago).Seconds(), nil), l.length.Seconds()))
 	due := binary(parser.LSS, now, num(slow.Seconds()))
 	e = onNothing(parser.LAND, e, due)
 	numbered := onNothing(parser.MUL, onIdentity(parser.LAND, e, k.slos()), numberedAs(number)).(*parser.BinaryExpr)

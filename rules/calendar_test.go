@@ -233,7 +233,7 @@ func TestNewCalendarSLO(t *testing.T) {
 	w.until = epoch.Add(2 * hour)
 	w.live(4*hour + 10*minute)
 	begin := time.Date(2025, time.December, 31, 16, 0, 0, 0, time.UTC)
-	near(t, "ratio", w.value(4*hour+10*minute, "slo:sli_error:ratio_rateyear"), 600/(epoch.Add(4*hour+10*minute).Sub(begin).Seconds()), 0.02)
+	near(t, "ratio", w.value(4*hour+10*minute, "slo:sli_error:ratio_rateyear"), 600/epoch.Add(4*hour+10*minute).Sub(begin).Seconds(), 0.02)
 	near(t, "days", w.value(4*hour+10*minute, "slo:time_period:days"), 365, 0)
 	w.finite(4*hour + 10*minute)
 }
@@ -275,7 +275,7 @@ func TestCalendarsInTwoZones(t *testing.T) {
 	w.until = epoch.Add(monday - 2*hour)
 	w.live(monday + 90*minute)
 	near(t, "Shanghai", w.value(monday+90*minute, `slo:sli_error:ratio_rateweek{slo="a"}`), 0, 0)
-	near(t, "New York", w.value(monday+90*minute, `slo:sli_error:ratio_rateweek{slo="b"}`), 18/((7*24*hour-13*hour+90*minute).Seconds()), 0.02)
+	near(t, "New York", w.value(monday+90*minute, `slo:sli_error:ratio_rateweek{slo="b"}`), 18/(7*24*hour-13*hour+90*minute).Seconds(), 0.02)
 }
 
 // A fleet's month has the events of all its clusters.
