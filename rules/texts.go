@@ -57,6 +57,7 @@ func textSeries(parameter string, annotations map[string]string) []parser.Expr {
 // carried are the names of the labels and annotations of any SLO's alerts.
 type carried struct {
 	labels, annotations []string
+	special             bool // annotations of some SLO differ between pages and tickets
 	// Labels by which some SLO groups: another's label of that name must not
 	// take them away.
 	contested []string
@@ -64,8 +65,10 @@ type carried struct {
 }
 
 func carriedBy(slos []slo.SLO) carried {
+	var out carried
 	labelNames, annotations, groups := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, s := range slos {
+		out.special = out.special || len(s.Alerts.Page.Annotations)+len(s.Alerts.Ticket.Annotations) > 0
 		for _, severity := range []string{"P1", "P3"} {
 			l, a := alertTexts(s, severity)
 			for name := range l {
@@ -79,7 +82,7 @@ func carriedBy(slos []slo.SLO) carried {
 			groups[name] = true
 		}
 	}
-	out := carried{labels: slices.Sorted(maps.Keys(labelNames)), annotations: slices.Sorted(maps.Keys(annotations))}
+	out.labels, out.annotations = slices.Sorted(maps.Keys(labelNames)), slices.Sorted(maps.Keys(annotations))
 	for _, name := range out.labels {
 		if groups[name] {
 			out.contested = append(out.contested, name)
@@ -156,31 +159,33 @@ func carry(e parser.Expr, one *parser.VectorSelector, names []string) parser.Exp
 func (c *compiler) annotations(severity, summary, description string) map[string]string {
 	out := map[string]string{"summary": summary, "description": description}
 	for _, name := range c.carried.annotations {
-		text := textParameters(severity)
-		text.LabelMatchers = append(text.LabelMatchers, ne(name, ""))
-		out[name] = lookUp(text, name, out[name])
+		out[name] = lookUp(c.textParameters(severity), name, out[name])
 	}
 	return out
 }
 
-// textParameters are the series of annotations of alerts at a severity.
-func textParameters(severity string) *parser.VectorSelector {
+// textParameters is the series of an SLO's annotations of alerts at a
+// severity.
+func (c *compiler) textParameters(severity string) *parser.VectorSelector {
 	special := parameterTicketText
 	if pages(severity) {
 		special = parameterPageText
 	}
+	if !c.carried.special {
+		return series(parameterSeries, eq("parameter", parameterText))
+	}
 	return series(parameterSeries, labels.MustNewMatcher(labels.MatchRegexp, "parameter", parameterText+"|"+special))
 }
 
-// lookUp returns a template of what a label says of the first series that
-// the alert's SLO has, or else something else. What it says is not read as a
+// lookUp returns a template of what a label says of the series that the
+// alert's SLO has, or else something else. What it says is not read as a
 // template again.
 func lookUp(vs *parser.VectorSelector, label, otherwise string) string {
 	query := fmt.Sprintf("%q", vs.String())
 	query = query[:len(query)-2] + `,service=%q,slo=%q}"` // the selector ends with a brace and a quote
-	out := fmt.Sprintf("{{ with query (printf %s $labels.service $labels.slo) }}{{ . | first | label %q }}", query, label)
-	if otherwise != "" {
-		out += "{{ else }}" + otherwise
+	query = fmt.Sprintf("{{ with query (printf %s $labels.service $labels.slo) }}", query)
+	if otherwise == "" {
+		return query + fmt.Sprintf("{{ . | first | label %q }}{{ end }}", label)
 	}
-	return out + "{{ end }}"
+	return fmt.Sprintf(`{{ $own := "" }}%s{{ $own = . | first | label %q }}{{ end }}{{ if $own }}{{ $own }}{{ else }}%s{{ end }}`, query, label, otherwise)
 }

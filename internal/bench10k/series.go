@@ -14,12 +14,12 @@ import (
 )
 
 // value is what every series of a metric says: 100 events a second, of which
-// one in ten thousand fails, of every hundredth SLO one in fifty.
+// one in ten thousand fails, of every thousandth SLO one in fifty.
 func value(metric string, i int) float64 {
 	switch {
 	case strings.Contains(metric, "total"):
 		return 100
-	case i%100 == 0:
+	case i%1000 == 0:
 		return 2
 	default:
 		return 0.01
