@@ -62,6 +62,7 @@ bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the 
 	go test -run '^$$' -bench PageLatency -benchtime 500x ./app
 	@tools/bench-rulecost
 	@tools/bench-timetofire
+	@tools/bench-compile
 	@tools/bench-corpus
 	@tools/bench-compile
 	@go run ./internal/bench10k

@@ -445,3 +445,34 @@ func TestMimirNamespaces(t *testing.T) {
 		}
 	}
 }
+
+// Written one after another, the files are those of a set that is written
+// whole; and where one SLO is wrong, nothing is.
+func TestCompileToAgainstCompileAndWrite(t *testing.T) {
+	slos := slices.Concat(many(t, 700, "shop"), many(t, 2, "Bakery"), many(t, 1, "bakery"))
+	one, whole := t.TempDir(), t.TempDir()
+	output := rules.Output{Sloth: true}
+	changes, err := rules.CompileTo(one, slos, rules.Options{}, output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := compile(t, rules.Options{}, slos...).Write(whole, output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, changes, cmpopts.EquateEmpty()) + cmp.Diff(contents(t, whole), contents(t, one)); diff != "" {
+		t.Error(diff)
+	}
+	before := contents(t, one)
+	broken := slices.Clone(slos)
+	broken[5].SLI.Events.Total = "sum(x)"
+	fresh := filepath.Join(t.TempDir(), "rules")
+	for _, dir := range []string{one, fresh} {
+		if _, err := rules.CompileTo(dir, broken, rules.Options{}, output); err == nil {
+			t.Error("a total that is no selector is accepted")
+		}
+	}
+	if _, err := os.Stat(fresh); !os.IsNotExist(err) || !cmp.Equal(before, contents(t, one)) {
+		t.Errorf("something is written: %v", err)
+	}
+}
