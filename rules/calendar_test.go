@@ -349,3 +349,26 @@ func (w *world) givenHours(s service, until time.Time, moments []time.Time) {
 		}
 	})
 }
+
+// While errors are as frequent as ever, a budget goes down evenly: nothing is
+// counted twice or not at all where five minutes, an hour or a day end.
+func TestBudgetOfAMonthGoesDownEvenly(t *testing.T) {
+	t.Parallel()
+	month, _ := inCalendar(t, slo.Month, "UTC")
+	w := newWorld(t, compile(t, rules.Options{}, availability(t, "a", "99", month)))
+	w.phase = map[string]time.Duration{"midwatch-events/": 7 * time.Second, "midwatch-windows": 11 * time.Second, "midwatch-calendar/": 38 * time.Second, "midwatch-budgets": 39 * time.Second}
+	w.scrape(`requests_total{app="a"}`, -2*hour, 3*hour, scrape, steady(100))
+	w.scrape(`failures_total{app="a"}`, -2*hour, 3*hour, scrape, steady(1))
+	w.until = epoch.Add(-80 * minute)
+	w.live(10 * minute)
+	spent := func(at time.Duration) float64 {
+		w.live(at)
+		return 1 - w.value(at, "slo:period_error_budget_remaining:ratio")
+	}
+	before := spent(10 * minute)
+	for at := 12 * minute; at <= 130*minute; at += 2 * minute {
+		now := spent(at)
+		near(t, "spent in two minutes until "+at.String(), now-before, 2.0/(31*24*60), 0.01)
+		before = now
+	}
+}

@@ -135,21 +135,16 @@ func matches(spec *cron.SpecSchedule, minutes []int, local parser.Expr) parser.E
 // of the zone, how long after a multiple of it, and whether they meet no
 // others.
 func grid(minutes []int, k clock) (step, first time.Duration, dense bool) {
-	seconds := map[int]bool{} // of a UTC hour
+	var seconds []int // of a UTC hour
 	for _, offset := range k.offsets() {
 		for _, m := range minutes {
-			seconds[((m*60-offset)%3600+3600)%3600] = true
+			seconds = append(seconds, ((m*60-offset)%3600+3600)%3600)
 		}
 	}
+	begin := slices.Min(seconds)
 	step = hour
-	begin := -1
-	for s := range 3600 {
-		if seconds[s] && begin < 0 {
-			begin = s
-		}
-		if seconds[s] {
-			step = greatestCommonDivisor(step, time.Duration(s-begin)*time.Second)
-		}
+	for _, s := range seconds {
+		step = greatestCommonDivisor(step, time.Duration(s-begin)*time.Second)
 	}
 	first = time.Duration(begin) * time.Second % step
 	return step, first, len(minutes) == int(hour/step)

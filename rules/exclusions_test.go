@@ -122,3 +122,40 @@ func againstCron(t *testing.T, x slo.Exclusion, seed uint64) {
 	}
 	t.Logf("excluded at %d of the minutes", excluded)
 }
+
+// Of several exclusions any counts, at every moment of the span that ended
+// some time ago.
+func TestSeveralExclusionsMomentByMoment(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, time.November, 21, 0, 0, 0, 0, time.UTC)
+	spans := [][2]time.Duration{{70 * time.Minute, 75 * time.Minute}, {74*time.Minute + 20*time.Second, 90*time.Minute + 10*time.Second}, {3 * hour, 3*hour + 1*time.Second}}
+	var s slo.SLO
+	for i, span := range spans {
+		s.Exclusions = append(s.Exclusions, slo.Exclusion{Name: fmt.Sprint(i), From: begin.Add(span[0]), To: begin.Add(span[1])})
+	}
+	s.Exclusions = append(s.Exclusions, slo.Exclusion{Name: "nightly", Cron: "30 2 * * *", Zone: time.UTC, Duration: 10 * time.Minute})
+	spans = append(spans, [2]time.Duration{150 * time.Minute, 160 * time.Minute})
+	second := func(at time.Duration) bool {
+		return slices.ContainsFunc(spans, func(s [2]time.Duration) bool { return s[0] <= at && at < s[1] })
+	}
+	var c compiler
+	for _, o := range []struct{ span, lag time.Duration }{{0, 0}, {edge, 0}, {0, 37 * time.Second}, {time.Minute, 90 * time.Second}} {
+		excluded := 0
+		newCalculator(t).each(printed(t, c.excluded(s, o.span, o.lag)), begin, begin.Add(4*hour), 5*time.Second, func(at time.Time, got float64) {
+			last := at.Sub(begin) - o.lag
+			want := second(last)
+			for x := last; x > last-o.span; x -= time.Second / 2 {
+				want = want || second(x)
+			}
+			if (got == 1) != want || got != 0 && got != 1 {
+				t.Fatalf("%+v: %s after the beginning: want %v, got %v", o, at.Sub(begin), want, got)
+			}
+			if want {
+				excluded++
+			}
+		})
+		if excluded < 300 {
+			t.Errorf("%+v: excluded at %d moments", o, excluded)
+		}
+	}
+}

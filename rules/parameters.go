@@ -110,8 +110,7 @@ func share(percent slo.Decimal) *big.Rat { return new(big.Rat).Quo(percent.Rat()
 // calendar's, that of the unit at hand.
 func periodDays(s slo.SLO) parser.Expr {
 	if unit, zone := s.Window.Calendar(); unit != "" {
-		k := newCalendar(unit, zone)
-		return k.days(k.clock.local(0))
+		return calendar{unit: unit}.days(newClock(zone).local(0))
 	}
 	return valued(days(s.Window.Duration()))
 }
