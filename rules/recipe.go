@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/midwatch-slo/midwatch/slo"
@@ -27,16 +28,24 @@ type part struct {
 
 // needs says which SLOs need a window.
 type needs struct {
-	slos    map[string]bool        // by ID
+	slos    map[string]int         // how many, by the ID of the first of those that need the same
 	tiers   map[string]bool        // those that have a tier of these names
 	periods map[time.Duration]bool // those whose budget's window is so long
 	units   map[slo.Calendar]bool  // those whose budget's window is a calendar's
 }
 
-func newNeeds(id string) needs {
+func newNeeds(id string, slos int) needs {
 	return needs{
-		slos: map[string]bool{id: true}, tiers: map[string]bool{}, periods: map[time.Duration]bool{}, units: map[slo.Calendar]bool{},
+		slos: map[string]int{id: slos}, tiers: map[string]bool{}, periods: map[time.Duration]bool{}, units: map[slo.Calendar]bool{},
 	}
+}
+
+// count returns how many SLOs they are.
+func (n needs) count() (sum int) {
+	for _, slos := range n.slos {
+		sum += slos
+	}
+	return sum
 }
 
 func (n needs) add(other needs) {
@@ -105,16 +114,17 @@ func (c *compiler) shortWindows(s slo.SLO) []time.Duration {
 // each window after those from which it is laid out.
 func (c *compiler) windows(slos []slo.SLO) []window {
 	all := map[time.Duration]*window{}
-	for _, s := range slos {
+	for _, k := range kinds(slos) {
+		s := k.first
 		for _, t := range s.Alerts.Tiers {
-			need := newNeeds(s.ID())
+			need := newNeeds(s.ID(), k.slos)
 			need.tiers[t.Name] = true
 			for _, d := range []time.Duration{t.Long, t.Short} {
-				w := want(all, d, isFast(t, s), need)
-				w.shown, w.prompt = true, w.prompt || isFast(t, s)
+				w := want(all, d, isFast(t, *s), need)
+				w.shown, w.prompt = true, w.prompt || isFast(t, *s)
 			}
 		}
-		need := newNeeds(s.ID())
+		need := newNeeds(s.ID(), k.slos)
 		if unit, _ := s.Window.Calendar(); unit != "" {
 			need.units[unit] = true
 			want(all, hour, true, need)
@@ -133,6 +143,38 @@ func (c *compiler) windows(slos []slo.SLO) []window {
 	return out
 }
 
+// kind are SLOs that need the same windows.
+type kind struct {
+	first *slo.SLO
+	slos  int
+}
+
+// kinds returns the kinds of SLOs in the order of their first ones.
+func kinds(slos []slo.SLO) []*kind {
+	byKey := map[string]*kind{}
+	var out []*kind
+	var key []byte
+	for i := range slos {
+		s := &slos[i]
+		unit, _ := s.Window.Calendar()
+		key = strconv.AppendInt(append(key[:0], unit...), int64(s.Window.Duration()), 10)
+		for _, t := range s.Alerts.Tiers {
+			key = append(append(key, ' '), t.Name...)
+			key = strconv.AppendInt(append(key, ' '), int64(t.Long), 10)
+			key = strconv.AppendInt(append(key, ' '), int64(t.Short), 10)
+			key = strconv.AppendBool(append(key, ' '), isFast(t, *s))
+		}
+		k := byKey[string(key)]
+		if k == nil {
+			k = &kind{first: s}
+			byKey[string(key)] = k
+			out = append(out, k)
+		}
+		k.slos++
+	}
+	return out
+}
+
 // isFast says whether the windows of a tier follow every evaluation: they are
 // short, or the tier pages.
 func isFast(t slo.Tier, s slo.SLO) bool {
@@ -143,8 +185,7 @@ func isFast(t slo.Tier, s slo.SLO) bool {
 func want(all map[time.Duration]*window, length time.Duration, fast bool, need needs) *window {
 	w := all[length]
 	if w == nil {
-		w = &window{length: length, parts: layout(length), needs: newNeeds("")}
-		delete(w.needs.slos, "")
+		w = &window{length: length, parts: layout(length), needs: newNeeds("", 0)}
 		all[length] = w
 	}
 	w.fast = w.fast || fast || length <= 6*hour

@@ -52,7 +52,7 @@ func (c *compiler) windowed(side string, w window) parser.Expr {
 	if c.o.CatchUp {
 		e = either(c.all(raw(side, w.length)), e)
 	}
-	if len(w.needs.slos) == c.slos {
+	if w.needs.count() == c.slos {
 		return e
 	}
 	return onIdentity(parser.LAND, e, c.needing(w.needs))
