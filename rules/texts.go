@@ -67,16 +67,26 @@ type carried struct {
 func carriedBy(slos []slo.SLO) carried {
 	var out carried
 	labelNames, annotations, groups := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, s := range slos {
+	note := func(names map[string]bool, texts ...map[string]string) {
+		for _, of := range texts {
+			for name := range of {
+				names[name] = true
+			}
+		}
+	}
+	for i := range slos {
+		s := &slos[i]
 		out.special = out.special || len(s.Alerts.Page.Annotations)+len(s.Alerts.Ticket.Annotations) > 0
-		for _, severity := range []string{"P1", "P3"} {
-			l, a := alertTexts(s, severity)
-			for name := range l {
-				labelNames[name] = true
-			}
-			for name := range a {
-				annotations[name] = true
-			}
+		note(labelNames, s.Labels, s.Alerts.Page.Labels, s.Alerts.Ticket.Labels)
+		note(annotations, s.Annotations, s.Alerts.Page.Annotations, s.Alerts.Ticket.Annotations)
+		if s.Owner != "" {
+			labelNames["owner"] = true
+		}
+		if s.Team != "" {
+			labelNames["team"] = true
+		}
+		if s.Runbook != "" {
+			annotations["runbook_url"] = true
 		}
 		for _, name := range s.GroupBy {
 			groups[name] = true
