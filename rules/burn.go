@@ -197,5 +197,5 @@ func (c *compiler) held(e parser.Expr) parser.Expr {
 	if !c.excludes {
 		return e
 	}
-	return onIdentity(parser.LUNLESS, e, equals(series("slo:excluded:bool", ne("slo", "")), num(1)))
+	return onIdentity(parser.LUNLESS, e, equals(series("slo:excluded:bool", ofService()), num(1)))
 }

@@ -132,7 +132,7 @@ func (c *compiler) summedAs(named func(side string) string) []rulefmt.Rule {
 		by := append(identity(), groups...)
 		ours := parameter(fleetParameter(groups))
 		side := func(name string) *parser.VectorSelector {
-			return series(named(name), append(clusterScope.matchers(), ne("slo", ""))...)
+			return series(named(name), append(clusterScope.matchers(), ofService())...)
 		}
 		failed = append(failed, sumBy(by, onIdentity(parser.LAND, both(side(errorsSide), side(totalSide)), ours)))
 		total = append(total, sumBy(by, onIdentity(parser.LAND, side(totalSide), ours)))

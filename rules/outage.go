@@ -61,7 +61,7 @@ func (c *compiler) only(rules []rulefmt.Rule, who []*labels.Matcher) []rulefmt.R
 		parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
 			if vs, ok := n.(*parser.VectorSelector); ok {
 				vs.LabelMatchers = append(slices.DeleteFunc(vs.LabelMatchers, func(m *labels.Matcher) bool {
-					return m.Name == "slo"
+					return m.Name == "slo" || m.Name == "service"
 				}), who...)
 			}
 			return nil

@@ -169,7 +169,7 @@ func exact(v *big.Rat) float64 {
 func parameter(name string) parser.Expr { return maxBy(identity(), parameters(name)) }
 
 func parameters(name string) *parser.VectorSelector {
-	return series(parameterSeries, eq("parameter", name), ne("slo", ""))
+	return series(parameterSeries, eq("parameter", name), ofService())
 }
 
 // lasting returns the SLOs whose budget is for a rolling window of that
