@@ -183,3 +183,23 @@ func TestShortWindowAsLongAsBursts(t *testing.T) {
 		}
 	}
 }
+
+// An SLO with a tier of its own over the windows of a total outage does not
+// change when those with the outage tier page.
+func TestOutageTierBesideOneOfTheSameWindows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, compile(t, rules.Options{},
+		written(t, "a", "99", "", "  alerts: {outage: true}\n"),
+		written(t, "b", "99", "", "  alerts: {tiers: [{long: 5m, short: 1m, burn_rate: 20, severity: P2}]}\n")))
+	for _, app := range []string{"a", "b"} {
+		w.scrape(`requests_total{app="`+app+`"}`, 0, hour, scrape, steady(100))
+		w.scrape(`failures_total{app="`+app+`"}`, 0, hour, scrape, burst(30, 20*minute, 24*minute))
+	}
+	w.live(28 * minute)
+	if at, ok := w.first("SLOErrorBudgetBurn", "a", outageTier); ok {
+		t.Errorf("30%% errors fire the outage tier at %s", at)
+	}
+	if _, ok := w.first("SLOErrorBudgetBurn", "b", "5m-1m"); !ok {
+		t.Error("30% errors do not fire a tier of 20%")
+	}
+}

@@ -24,13 +24,23 @@ func (c *checker) ownTiers(in []TierText) []Tier {
 		if tier.Long == 0 || tier.Short == 0 {
 			continue
 		}
-		tier.Name = FormatDuration(tier.Long) + FormatDuration(tier.Short)
+		tier.Name = nameOf(tier.Long, tier.Short)
 		if slices.ContainsFunc(out, func(other Tier) bool { return other.Name == tier.Name }) || c.isOutage(tier) {
 			c.add(at, "another tier has the windows "+FormatDuration(tier.Long)+" and "+FormatDuration(tier.Short)+" too", "of the two, the one that burns slower fires first: keep it")
 		}
 		out = append(out, tier)
 	}
 	return out
+}
+
+// nameOf returns the name of a tier of one's own. It is not that of the outage
+// tier, which other SLOs may have: its thresholds are others.
+func nameOf(long, short time.Duration) string {
+	name := FormatDuration(long) + FormatDuration(short)
+	if name == OutageTier().Name {
+		return FormatDuration(long) + "-" + FormatDuration(short)
+	}
+	return name
 }
 
 // isOutage says whether a tier has the windows of the outage tier, and the SLO
