@@ -53,13 +53,18 @@ func (c *compiler) catchUp(e events) []rulefmt.RuleGroup {
 }
 
 // rawTotal returns the total over d while its recorded history is not
-// complete, and if its raw history reaches back that far: a service younger
-// than the window would show its first minutes as if they were all of it.
+// complete, if nothing of it is excluded, and if its raw history reaches back
+// that far: a service younger than the window would show its first minutes as
+// if they were all of it.
 func (c *compiler) rawTotal(e events, h historical, d time.Duration) parser.Expr {
 	begin := shifted(h.past(edge), d-edge)
 	recorded := call("count_over_time", over(e.ownSeries(metric(totalSide, edge)), d))
 	enough := complete * float64(d/c.o.Interval)
-	return unless(both(h.past(d), begin), above(maxBy(e.groups, recorded), num(enough)))
+	missing := unless(both(h.past(d), begin), above(maxBy(e.groups, recorded), num(enough)))
+	if excluded := c.excluded(e.slo, d, 0); excluded != nil { // raw counters know of no exclusions
+		return onNothing(parser.LAND, missing, equals(vector(excluded), num(0)))
+	}
+	return missing
 }
 
 // shifted returns an expression as it was some time ago.

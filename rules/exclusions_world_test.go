@@ -63,6 +63,28 @@ func TestExclusionCountsForNeitherSide(t *testing.T) {
 	w.finite(end + 30*minute)
 }
 
+// Of an SLO that is new, a window that has an excluded moment is not read from
+// raw counters, which count it.
+func TestExclusionWhileCatchingUp(t *testing.T) {
+	t.Parallel()
+	const begin = 2 * hour
+	excluded := availability(t, "a", "99.9", func(s *slo.SLO) {
+		s.Exclusions = []slo.Exclusion{{Name: "upgrade", From: epoch.Add(begin - 30*minute), To: epoch.Add(begin - 10*minute)}}
+	})
+	w := newWorld(t, compile(t, rules.Options{CatchUp: true}, excluded, availability(t, "b", "99.9", nil)))
+	for _, app := range []string{"a", "b"} {
+		w.outage(app, 4*hour, begin-29*minute, begin-11*minute)
+	}
+	w.until = epoch.Add(begin)
+	w.live(begin + 9*minute)
+	near(t, "excluded", w.value(begin+9*minute, `slo:sli_error:ratio_rate1h{slo="a"}`), 0, 0)
+	near(t, "not excluded", w.value(begin+9*minute, `slo:sli_error:ratio_rate1h{slo="b"}`), 18.0/60, 0.02)
+	w.live(begin + 30*minute + 2*minute) // when half an hour has nothing of it any more
+	if v := w.ask(begin+32*minute, `slo:sli_total:raw1h{slo="a"}`); len(v) != 0 {
+		t.Errorf("read raw: %v", v)
+	}
+}
+
 // sum is a counter of the events of two.
 func sum(a, b func(float64) float64) func(float64) float64 {
 	return func(s float64) float64 { return a(s) + b(s) }
