@@ -10,6 +10,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Problem is one thing wrong in one file.
@@ -99,6 +101,7 @@ func (ps Problems) Print(w io.Writer) error {
 func (p Problem) print(w io.Writer) error {
 	bare := p
 	bare.Hint = ""
+	bare.File = printable(p.File)
 	var b strings.Builder
 	fmt.Fprintln(&b, bare.Error())
 	if p.Source != "" {
@@ -113,6 +116,16 @@ func (p Problem) print(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// printable returns a file's name without what a terminal would obey.
+func printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, name)
 }
 
 // indent returns white space as wide as the first n characters of line, with

@@ -39,3 +39,14 @@ func TestPrint(t *testing.T) {
 		t.Errorf("%v\nwant %q\n got %q", err, want, b.String())
 	}
 }
+
+// Nothing that a terminal would obey reaches it, not even by a file's name.
+func TestPrintHostileName(t *testing.T) {
+	var b strings.Builder
+	if err := (diag.Problems{{File: "a\x1b]0;b\a.yaml", Message: "no SLO"}}).Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "a\ufffd]0;b\ufffd.yaml: no SLO\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
