@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -82,6 +83,38 @@ func TestImpossibleData(t *testing.T) {
 		t.Errorf("impossible are %v", got)
 	}
 	w.finite(20 * minute)
+}
+
+// More good events than events are impossible too, and not an SLO that nothing
+// can spend.
+func TestMoreGoodThanAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, compile(t, rules.Options{},
+		counting(t, "counters", `sli: {events: {good: answers_total, total: requests_total}}`),
+		counting(t, "expression", `sli: {promql: {good: 'sum(rate(answers_total[$window]))', total: 'sum(rate(requests_total[$window]))'}}`)))
+	w.scrape(`requests_total`, 0, hour, scrape, steady(10))
+	w.scrape(`answers_total`, 0, hour, scrape, steady(11))
+	w.live(20 * minute)
+	for _, name := range []string{"counters", "expression"} {
+		if _, ok := w.first("SLOImpossibleData", name, ""); !ok {
+			t.Errorf("%s: no alert", name)
+		}
+	}
+}
+
+// Good events and all events that are counted in different places are scraped
+// at different moments. By how much one is ahead of the other evens out.
+func TestGoodAndTotalScrapedApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, compile(t, rules.Options{}, counting(t, "a", `sli: {events: {good: answers_total, total: requests_total}}`)))
+	bursty := func(s float64) float64 { return 10*s + 30*math.Sin(s/10) } // 7 to 13 a second
+	w.scrape(`requests_total`, 0, 2*hour, scrape, bursty)
+	w.scrape(`answers_total`, 7*time.Second, 2*hour, scrape, func(s float64) float64 { return 0.999 * bursty(s) })
+	w.live(90 * minute)
+	near(t, "1h", w.value(90*minute, "avg_over_time(slo:sli_error:ratio_rate1h[25m])"), 0.001, 0.5)
+	if len(w.fired) != 0 {
+		t.Errorf("fired: %v", w.fired)
+	}
 }
 
 // Each tier of an SLO fires at its own burn rate and severity, and only after

@@ -93,7 +93,10 @@ func (n counters) total(d time.Duration) parser.Expr {
 
 // failed returns the errors a second over d. Where there is no series of
 // errors yet there are none; where good events are counted, errors are what
-// is missing to the total.
+// is missing to the total. That may be less than none where they are not a
+// part of it: counters that are scraped at different moments are now ahead of
+// each other and now behind, which evens out only with its sign; and if there
+// are more good events than events, that is to be seen.
 func (n counters) failed(d time.Duration, total parser.Expr) parser.Expr {
 	if n.born {
 		return n.outOf(total, func(counter *parser.VectorSelector) parser.Expr { return n.rateFromBirth(counter, d) })
@@ -112,7 +115,11 @@ func (n counters) outOf(total parser.Expr, rate func(*parser.VectorSelector) par
 	if n.good == nil {
 		return either(rate(n.bad), none)
 	}
-	return call("clamp_min", sub(total, either(rate(n.good), none)), num(0))
+	failed := sub(total, either(rate(n.good), none))
+	if n.born {
+		return failed
+	}
+	return call("clamp_min", failed, num(0))
 }
 
 func (n counters) share(d time.Duration) parser.Expr {

@@ -29,11 +29,11 @@ func (c *compiler) health() rulefmt.RuleGroup {
 }
 
 // impossible returns the alert of SLOs of which more events failed than there
-// were, beyond what rates of counters that are scraped at different moments
-// differ by, or less than none.
+// were, or less than none, beyond what rates of counters that are scraped at
+// different moments differ by.
 func (c *compiler) impossible(patience time.Duration) rulefmt.Rule {
 	ratio := c.identified("slo:sli_error:ratio_rate" + span(edge))
-	e := either(above(ratio, num(1.01)), binary(parser.LSS, ratio, num(0)))
+	e := either(above(ratio, num(1.01)), binary(parser.LSS, ratio, num(-0.05)))
 	r := c.healthAlert("SLOImpossibleData", c.held(e), patience,
 		"{{ $labels.service }}: {{ $value | humanizePercentage }} of the events of {{ $labels.slo }} failed",
 		"More events failed than there were, or less than none: errors (or good events) are not a part of the total that the SLO names, and its error budget says nothing.")

@@ -187,7 +187,7 @@ func (w windowed) failed(d time.Duration, total parser.Expr) parser.Expr {
 	if w.good == "" {
 		return either(w.rate(w.bad, d), none)
 	}
-	return call("clamp_min", sub(total, either(w.rate(w.good, d), none)), num(0))
+	return sub(total, either(w.rate(w.good, d), none)) // less than none: see counters
 }
 
 func (w windowed) share(d time.Duration) parser.Expr {
