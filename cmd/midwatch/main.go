@@ -43,13 +43,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := unknownBelow(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage), err != nil && strings.HasPrefix(err.Error(), "unknown command"): // cobra's has no type
-		fmt.Fprintf(stderr, "midwatch: %v\nSee \"midwatch --help\".\n", err)
+		fmt.Fprintf(stderr, "midwatch: %s\nSee \"midwatch --help\".\n", plainLines(err.Error()))
 		return exitUsage
 	}
 	if code, ok := errors.AsType[exitCode](err); ok {
@@ -60,9 +63,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitProblem
 	}
 	if !errors.Is(err, errReported) {
-		fmt.Fprintf(stderr, "midwatch: %v\n", err)
+		fmt.Fprintf(stderr, "midwatch: %s\n", plainLines(err.Error()))
 	}
 	return exitProblem
+}
+
+// unknownBelow returns an error for a command that there is not below one that
+// does nothing itself, for which cobra prints help.
+func unknownBelow(root *cobra.Command, args []string) error {
+	c, rest, err := root.Find(args)
+	if err != nil || !c.HasParent() || c.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return nil
+	}
+	return usageError{fmt.Errorf("unknown command %q for %q", rest[0], c.CommandPath())}
+}
+
+// plainLines is plain for what may have several lines.
+func plainLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = plain(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // errReported ends a command that has already said what is wrong.
