@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 )
@@ -192,26 +190,27 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// shared is one querier for all queries.
+// shared is one querier for all queries, which take turns: its readers have
+// buffers of their own, and to open another reads the whole log again.
 type shared struct {
-	mu      sync.Mutex
+	turn    sync.Mutex
 	querier storage.Querier
 }
 
-// Querier returns the querier as one that closing does not close.
-func (s *shared) Querier(int64, int64) (storage.Querier, error) { return borrowed{s.querier, s}, nil }
+// Querier waits until the last query is over, and returns the querier as one
+// that closing does not close.
+func (s *shared) Querier(int64, int64) (storage.Querier, error) {
+	s.turn.Lock()
+	return borrowed{s.querier, s}, nil
+}
 
 type borrowed struct {
 	storage.Querier
 	of *shared
 }
 
-// Select selects one at a time.
-func (b borrowed) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
-	b.of.mu.Lock()
-	defer b.of.mu.Unlock()
-	return b.Querier.Select(ctx, sorted, hints, ms...)
+// Close lets the next query in.
+func (b borrowed) Close() error {
+	b.of.turn.Unlock()
+	return nil
 }
-
-// Close does nothing.
-func (b borrowed) Close() error { return nil }
