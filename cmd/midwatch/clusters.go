@@ -41,7 +41,7 @@ func (f clusterFlags) federation() (*federation.Federation, func(), error) {
 	case f.prometheus != "":
 		u, err := url.Parse(f.prometheus)
 		if err != nil || u.Host == "" {
-			return nil, nil, usageError{fmt.Errorf("--prometheus %q is no address, such as http://localhost:9090", f.prometheus)}
+			return nil, nil, usageError{fmt.Errorf("--prometheus %q is no address, such as http://localhost:9090", withoutUser(f.prometheus))}
 		}
 		c.Clusters = []federation.Cluster{{Name: "prometheus", URLs: []string{f.prometheus}, Labels: map[string]string{"prometheus": u.Host}}}
 	default:

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -17,7 +18,7 @@ import (
 	"github.com/midwatch-slo/midwatch/oncall"
 )
 
-// maxRead bounds what is read of a file to see what it is, in bytes.
+// maxRead bounds the size of a file, in bytes.
 const maxRead = 4 << 20
 
 // sortedFiles are files by what is in them. What cannot be told apart is
@@ -93,16 +94,25 @@ func (s *sortedFiles) add(name string) {
 	}
 }
 
+// readSome returns the content of a regular file that is not too large.
 func readSome(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe would not even open
+		return nil, errors.New("not a regular file")
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, errors.New("not a regular file"))
+	content, err := io.ReadAll(io.LimitReader(f, maxRead+1))
+	if err == nil && len(content) > maxRead {
+		err = fmt.Errorf("larger than %d MiB", maxRead>>20)
 	}
-	return io.ReadAll(io.LimitReader(f, maxRead))
+	return content, err
 }
 
 // fileKind is what a document is.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/midwatch-slo/midwatch/internal/bounded"
 	"github.com/midwatch-slo/midwatch/slo"
 )
 
@@ -39,7 +39,10 @@ type prometheusClient struct {
 func (a asked) client() (*prometheusClient, error) {
 	u, err := url.Parse(a.url)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, usageError{fmt.Errorf("--prometheus %q is no http or https URL", a.url)}
+		return nil, usageError{fmt.Errorf("--prometheus %q is no http or https URL", withoutUser(a.url))}
+	}
+	if u.RawQuery != "" { // which errors would show, and may hold a secret
+		return nil, usageError{errors.New("--prometheus is a URL with a query, which is not sent: --http.config.file says how to reach it")}
 	}
 	settings := config.DefaultHTTPClientConfig
 	if a.httpConfig != "" {
@@ -53,8 +56,13 @@ func (a asked) client() (*prometheusClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask prometheus: %w", err)
 	}
+	client.Transport = bounded.Transport{RoundTripper: client.Transport, Most: maxAskBytes}
 	return &prometheusClient{base: u, http: client}, nil
 }
+
+// withoutUser returns a text that should be a URL without what may be a user
+// and a password in it.
+func withoutUser(text string) string { return text[strings.LastIndexByte(text, '@')+1:] }
 
 // get decodes the data of an answer into out.
 func (p *prometheusClient) get(ctx context.Context, path, query string, out any) error {
@@ -82,7 +90,7 @@ func (p *prometheusClient) get(ctx context.Context, path, query string, out any)
 		Status string `json:"status"`
 		Data   any    `json:"data"`
 	}{Data: out}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAskBytes)).Decode(&answer); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return fail(fmt.Errorf("its answer is not that of a Prometheus: %w", err))
 	}
 	if answer.Status != "success" {

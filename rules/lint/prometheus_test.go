@@ -210,3 +210,25 @@ func native(t *testing.T, app storage.Appender, until time.Time) {
 		}
 	}
 }
+
+// A server may answer anything: what is no answer is said, and nothing is
+// taken for one.
+func TestAServerThatAnswersNonsense(t *testing.T) {
+	for name, c := range map[string]struct{ answer, want string }{
+		"a sample that is null": {`{"status":"success","data":{"resultType":"vector","result":[null]}}`, "a sample of the answer is none"},
+		"a text":                {`{"status":"success","data":{"resultType":"string","result":[1,"x"]}}`, "query "},
+		"null":                  {`null`, "query "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, c.answer) }))
+			t.Cleanup(h.Close)
+			server, err := lint.NewPrometheus(h.URL, h.Client())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, err := server.Query(t.Context(), "up", time.Unix(0, 0)); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v: %v", v, err)
+			}
+		})
+	}
+}

@@ -54,6 +54,9 @@ func (p Prometheus) Query(ctx context.Context, query string, at time.Time) (mode
 	}
 	switch v := value.(type) {
 	case model.Vector:
+		if slices.Contains(v, nil) { // null
+			return nil, fmt.Errorf("query %s: a sample of the answer is none", query)
+		}
 		return v, nil
 	case *model.Scalar:
 		return model.Vector{{Value: v.Value, Timestamp: v.Timestamp}}, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,6 +16,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+
+	"github.com/midwatch-slo/midwatch/internal/bounded"
 )
 
 // LongestRange is how many steps a Prometheus gives at once.
@@ -58,7 +59,7 @@ func NewPrometheus(c PrometheusConfig) (*Prometheus, error) {
 	if c.Transport == nil {
 		c.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
 	}
-	client, err := api.NewClient(api.Config{Address: c.URL, RoundTripper: bounded{c.Transport}})
+	client, err := api.NewClient(api.Config{Address: c.URL, RoundTripper: bounded.Transport{RoundTripper: c.Transport, Most: maxResponse}})
 	if err != nil {
 		return nil, fmt.Errorf("ask prometheus: %w", err)
 	}
@@ -159,6 +160,9 @@ func matrix(m model.Matrix) (promql.Matrix, error) {
 	out := make(promql.Matrix, 0, len(m))
 	b := labels.NewScratchBuilder(8)
 	for _, s := range m {
+		if s == nil { // null
+			return nil, &v1.Error{Type: v1.ErrBadResponse, Msg: "a series of it is none"}
+		}
 		if len(s.Histograms) > 0 {
 			return nil, &EvaluationError{errors.New("it gives histograms, which are not replayed")}
 		}
@@ -179,7 +183,7 @@ func matrix(m model.Matrix) (promql.Matrix, error) {
 // tooMuch tells whether the server, or the wait, ends before so long a query
 // does.
 func tooMuch(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTooLarge) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, bounded.ErrTooLarge) {
 		return true
 	}
 	e, ok := errors.AsType[*v1.Error](err)
@@ -204,32 +208,4 @@ func (p *Prometheus) explain(err error, expr string) error {
 		return &EvaluationError{fmt.Errorf("%s: %s", expr, e.Msg)}
 	}
 	return fmt.Errorf("ask prometheus for %s: %w", expr, err)
-}
-
-var errTooLarge = fmt.Errorf("an answer of more than %d MiB", maxResponse>>20)
-
-// bounded reads no more than a limit of any answer.
-type bounded struct{ http.RoundTripper }
-
-// RoundTrip sends a request.
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = &limited{ReadCloser: resp.Body, left: maxResponse}
-	}
-	return resp, err
-}
-
-type limited struct {
-	io.ReadCloser
-	left int
-}
-
-// Read fails when there is more than the limit.
-func (l *limited) Read(b []byte) (int, error) {
-	n, err := l.ReadCloser.Read(b)
-	if l.left -= n; l.left < 0 {
-		return 0, errTooLarge
-	}
-	return n, err
 }

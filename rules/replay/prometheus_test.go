@@ -146,6 +146,10 @@ func TestPrometheusGivesUp(t *testing.T) {
 			_, _ = w.Write([]byte(`<html>`))
 			return true
 		}},
+		"a series that is null": {requests: 1, message: "a series of it is none", wrong: func(w http.ResponseWriter, _, _ int) bool {
+			_, _ = w.Write([]byte(`{"status":"success","data":{"resultType":"matrix","result":[null]}}`))
+			return true
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
