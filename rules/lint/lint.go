@@ -74,6 +74,11 @@ func Run(ctx context.Context, slos []slo.SLO, o Options) ([]Finding, error) {
 			return nil, fmt.Errorf("%w: %q: there are %s", ErrUnknownCheck, name, strings.Join(Names(), ", "))
 		}
 	}
+	var server *patience
+	if o.Server != nil {
+		server = &patience{server: o.Server}
+		o.Server = server
+	}
 	l := linter{o: o, files: map[string]*file{}}
 	for _, s := range slos {
 		l.subjects = append(l.subjects, l.subject(s))
@@ -88,6 +93,9 @@ func Run(ctx context.Context, slos []slo.SLO, o Options) ([]Finding, error) {
 	slices.SortStableFunc(l.found, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Rule, b.Rule))
 	})
+	if server != nil && server.silent() {
+		return l.found, server.err()
+	}
 	return l.found, errors.Join(unanswered...)
 }
 

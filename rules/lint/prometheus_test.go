@@ -73,7 +73,7 @@ func TestAServerThatDoesNotAnswer(t *testing.T) {
 	slos := load(t, filepath.Join(folder, "same-selector", "bad.yaml"))[:1]
 	began := time.Now()
 	found, err := lint.Run(t.Context(), slos, lint.Options{Now: now, Server: server, Timeout: 20 * time.Millisecond})
-	if err == nil || !strings.Contains(err.Error(), "series-missing of shop/availability: ") {
+	if err == nil || !strings.Contains(err.Error(), "it answers nothing: ") {
 		t.Errorf("error: %v", err)
 	}
 	if len(of("same-selector", found)) != 1 {

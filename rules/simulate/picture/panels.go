@@ -124,7 +124,7 @@ func (s *sheet) budgetPanel(one simulate.SLO, bottom, top vg.Length) {
 		if end < 0 {
 			shade = s.over
 		}
-		s.tag(right-4-s.wide(percent(end), 9.5), y(end)-13, percent(end), shade)
+		s.tag(right-4-s.wide(percent(end), 9.5), min(y(end)-13, top-26), percent(end), shade) // below the caption
 	}
 }
 

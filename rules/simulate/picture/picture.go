@@ -124,6 +124,9 @@ func spanText(d time.Duration) string {
 	if d >= 48*time.Hour {
 		return fmt.Sprintf("%.4g days", d.Hours()/24)
 	}
+	if d == time.Hour {
+		return "1 hour"
+	}
 	return fmt.Sprintf("%.4g hours", d.Hours())
 }
 
