@@ -334,7 +334,7 @@ api:
 		"midwatch.yaml:9:10: notifiers.email: ", "smarthost: want host:port", "from: want an address",
 		"but to no address", "midwatch.yaml:11:9: ingest: ", "sentry_secret is empty",
 		"midwatch.yaml:13:11: api.tokens: ", "needs 8 bytes or more",
-		"midwatch.yaml:15:5: api.ingest_tokens: ", "an entry is empty",
+		"midwatch.yaml:15:5: api.ingest_tokens: ", "ingest_tokens.0.token: needs 8 bytes or more",
 	} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("no problem says %q", want)

@@ -197,6 +197,9 @@ func TestRulesFindTheirPast(t *testing.T) {
 			if r.Alert != "" && r.Alert != "Watchdog" && w.value(t, 0, `count(%s) or vector(0)`, r.Expr) != 0 {
 				t.Errorf("alert %s %v fires when Prometheus starts", r.Alert, r.Labels)
 			}
+			if r.Record == "slo:burn:ratio" {
+				continue // is there only while a budget burns
+			}
 			if r.Record != "" && w.value(t, 30*time.Second, `count(%s) or vector(0)`, r.Record) == 0 {
 				t.Errorf("%s has no value for Prometheus' first evaluations", r.Record)
 			}
