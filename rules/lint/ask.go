@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/midwatch-slo/midwatch/rules/explain"
 	"github.com/midwatch-slo/midwatch/slo"
 )
 
@@ -105,17 +106,26 @@ func (s *subject) rateOver(d time.Duration) (string, bool) {
 	return "", false
 }
 
-// quietest returns the group with the least traffic of those that have any.
-func quietest(v model.Vector) (rate float64, group string, ok bool) {
-	for _, sample := range v {
-		if r := float64(sample.Value); r > 0 && (!ok || r < rate) {
-			rate, group, ok = r, sample.Metric.String(), true
+// quietest returns the events a second of the group with the least traffic of
+// those that have any; 0 when none has, when it is not known, and where time is
+// measured and not events.
+func (s *subject) quietest(ctx context.Context) (rate float64, group string, err error) {
+	if explain.TimeBased(s.slo) {
+		return 0, "", nil
+	}
+	rates, ok, err := s.totalRate(ctx)
+	if err != nil || !ok {
+		return 0, "", err
+	}
+	for _, sample := range rates {
+		if r := float64(sample.Value); r > 0 && (rate == 0 || r < rate) {
+			rate, group = r, sample.Metric.String()
 		}
 	}
 	if group == "{}" {
 		group = ""
 	}
-	return rate, group, ok
+	return rate, group, nil
 }
 
 // of says which group, if there are any.

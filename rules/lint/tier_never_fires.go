@@ -12,16 +12,9 @@ func tierNeverFires() Check {
 		Finds: "A tier whose long window, at the last day's traffic, holds too few events to ever pass the conditions of low traffic.",
 		Why:   "Even when everything fails, nobody is told by this tier.",
 		ask: func(ctx context.Context, s *subject) error {
-			if explain.TimeBased(s.slo) {
-				return nil
-			}
-			rates, ok, err := s.totalRate(ctx)
-			if err != nil || !ok {
+			rate, group, err := s.quietest(ctx)
+			if err != nil || rate == 0 {
 				return err
-			}
-			rate, group, ok := quietest(rates)
-			if !ok {
-				return nil
 			}
 			for _, t := range s.slo.Alerts.Tiers {
 				events, fewest := rate*t.Long.Seconds(), explain.FewestEvents(s.slo, t)

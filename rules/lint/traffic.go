@@ -12,16 +12,9 @@ func traffic() Check {
 		Finds: "An objective that is finer than its traffic: at the last day's, fewer than ten events may fail in the budget's window, or less than one.",
 		Why:   "A single failure spends a tenth of the budget or more. The number says little of how users fare.",
 		ask: func(ctx context.Context, s *subject) error {
-			if explain.TimeBased(s.slo) {
-				return nil
-			}
-			rates, ok, err := s.totalRate(ctx)
-			if err != nil || !ok {
+			rate, group, err := s.quietest(ctx)
+			if err != nil || rate == 0 {
 				return err
-			}
-			rate, group, ok := quietest(rates)
-			if !ok {
-				return nil
 			}
 			share, _ := s.slo.ErrorBudget().Float64()
 			events := rate * s.slo.Window.Duration().Seconds()

@@ -58,35 +58,32 @@ type registry[S any] map[string]read[S]
 // Add takes an object whose apiVersion is APIVersion. It returns 1 for one
 // that is there for SLOs to refer to, else 0.
 func (r *Reader) Add(at foreign.Place) (parts int) {
-	kind := at.Child("kind").Node.Value
-	switch {
-	case !at.Has("kind"):
-		kind = ""
-	case kind == kindSLO:
+	kind := ""
+	if at.Has("kind") {
+		kind = at.Child("kind").Node.Value
+	}
+	switch kind {
+	case kindSLO:
 		r.slos = append(r.slos, decode[sloSpec](at))
 		return 0
-	case kind == kindSLI:
+	case kindSLI:
 		r.slis = keep(r, r.slis, kind, at)
-		return 1
-	case kind == kindService:
+	case kindService:
 		r.services = keep(r, r.services, kind, at)
-		return 1
-	case kind == kindSource:
+	case kindSource:
 		r.sources = keep(r, r.sources, kind, at)
-		return 1
-	case kind == kindPolicy:
+	case kindPolicy:
 		r.policies = keep(r, r.policies, kind, at)
-		return 1
-	case kind == kindCondition:
+	case kindCondition:
 		r.conditions = keep(r, r.conditions, kind, at)
-		return 1
-	case kind == kindTarget:
+	case kindTarget:
 		r.targets = keep(r, r.targets, kind, at)
-		return 1
+	default:
+		known := []string{kindSLO, kindSLI, kindService, kindSource, kindPolicy, kindCondition, kindTarget}
+		r.problems = append(r.problems, at.Child("kind").Problem(fmt.Sprintf("kind %q is not known", foreign.Clip(kind)), "want one of "+strings.Join(known, ", ")))
+		return 0
 	}
-	known := []string{kindSLO, kindSLI, kindService, kindSource, kindPolicy, kindCondition, kindTarget}
-	r.problems = append(r.problems, at.Child("kind").Problem(fmt.Sprintf("kind %q is not known", foreign.Clip(kind)), "want one of "+strings.Join(known, ", ")))
-	return 0
+	return 1
 }
 
 func decode[S any](at foreign.Place) read[S] {

@@ -119,21 +119,14 @@ type (
 	}
 )
 
+// keys are the names of fields, which the two formats write differently. Those
+// of an SLI are below sli, the others below alerting.
+type keys struct{ raw, errors, total, page, ticket string }
+
 func (f *file) group() group {
 	g := group{service: f.Service, labels: f.Labels, plugins: f.SLOPlugins}
 	for _, in := range f.SLOs {
-		o := in.objective
-		o.alerting = in.Alerting.alerting
-		o.alerting.page, o.alerting.ticket = in.Alerting.PageAlert, in.Alerting.TicketAlert
-		o.alerting.pageKey, o.alerting.ticketKey = "page_alert", "ticket_alert"
-		o.sli = sli{plugin: in.SLI.Plugin, rawKey: "raw.error_ratio_query", errorKey: "events.error_query", totalKey: "events.total_query"}
-		if in.SLI.Raw != nil {
-			o.sli.hasRaw, o.sli.raw = true, in.SLI.Raw.ErrorRatioQuery
-		}
-		if in.SLI.Events != nil {
-			o.sli.hasEvents, o.sli.errors, o.sli.total = true, in.SLI.Events.ErrorQuery, in.SLI.Events.TotalQuery
-		}
-		g.slos = append(g.slos, o)
+		g.slos = append(g.slos, in.neutral(keys{"raw.error_ratio_query", "events.error_query", "events.total_query", "page_alert", "ticket_alert"}))
 	}
 	return g
 }
@@ -141,18 +134,24 @@ func (f *file) group() group {
 func (s *objectSpec) group() group {
 	g := group{service: s.Service, labels: s.Labels, plugins: s.SLOPlugins}
 	for _, in := range s.SLOs {
-		o := in.objective
-		o.alerting = in.Alerting.alerting
-		o.alerting.page, o.alerting.ticket = in.Alerting.PageAlert, in.Alerting.TicketAlert
-		o.alerting.pageKey, o.alerting.ticketKey = "pageAlert", "ticketAlert"
-		o.sli = sli{plugin: in.SLI.Plugin, rawKey: "raw.errorRatioQuery", errorKey: "events.errorQuery", totalKey: "events.totalQuery"}
-		if in.SLI.Raw != nil {
-			o.sli.hasRaw, o.sli.raw = true, in.SLI.Raw.ErrorRatioQuery
-		}
-		if in.SLI.Events != nil {
-			o.sli.hasEvents, o.sli.errors, o.sli.total = true, in.SLI.Events.ErrorQuery, in.SLI.Events.TotalQuery
-		}
-		g.slos = append(g.slos, o)
+		// The same but for the names of fields, which a conversion looks past.
+		g.slos = append(g.slos, fileObjective(in).neutral(keys{"raw.errorRatioQuery", "events.errorQuery", "events.totalQuery", "pageAlert", "ticketAlert"}))
 	}
 	return g
+}
+
+// neutral returns what is written, whichever format it was written in.
+func (in fileObjective) neutral(k keys) objective {
+	o := in.objective
+	o.alerting = in.Alerting.alerting
+	o.alerting.page, o.alerting.ticket = in.Alerting.PageAlert, in.Alerting.TicketAlert
+	o.alerting.pageKey, o.alerting.ticketKey = k.page, k.ticket
+	o.sli = sli{plugin: in.SLI.Plugin, rawKey: k.raw, errorKey: k.errors, totalKey: k.total}
+	if in.SLI.Raw != nil {
+		o.sli.hasRaw, o.sli.raw = true, in.SLI.Raw.ErrorRatioQuery
+	}
+	if in.SLI.Events != nil {
+		o.sli.hasEvents, o.sli.errors, o.sli.total = true, in.SLI.Events.ErrorQuery, in.SLI.Events.TotalQuery
+	}
+	return o
 }
