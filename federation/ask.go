@@ -1,0 +1,101 @@
+package federation
+
+import (
+	"compress/flate"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// posted are the paths that every Prometheus takes by POST too, where a long
+// query has room.
+func posted() []string {
+	return []string{"query", "query_range", "query_exemplars", "series", "labels"}
+}
+
+// ask puts a request to a path below /api/v1, such as "query" or "rules", and
+// returns the answer, whatever its status, with a body that is not compressed
+// any more. The form is sent as the body where the path takes one.
+//
+// The error is one for cause; it holds neither URLs nor credentials. What the
+// body fails with may be given to cause too.
+func (r *replica) ask(ctx context.Context, path string, form url.Values) (*http.Response, error) {
+	req, err := r.question(ctx, path, form)
+	if err != nil {
+		return nil, fmt.Errorf("write request: %w", err)
+	}
+	req.Header.Set("Accept-Encoding", "gzip")
+	resp, err := r.do(req)
+	if err != nil {
+		return nil, err
+	}
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		resp.Header.Del("Content-Encoding")
+		resp.Header.Del("Content-Length")
+		resp.ContentLength = -1
+		resp.Uncompressed = true
+		resp.Body = &unzipped{body: resp.Body}
+	}
+	return resp, nil
+}
+
+func (r *replica) question(ctx context.Context, path string, form url.Values) (*http.Request, error) {
+	target := r.endpoint(path)
+	if !slices.Contains(posted(), path) {
+		if len(form) > 0 {
+			target += "?" + form.Encode()
+		}
+		return http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	// Asking twice does no harm, so a kept connection that turns out to be
+	// closed is replaced; an empty value is not sent.
+	req.Header["Idempotency-Key"] = []string{}
+	return req, nil
+}
+
+// unzipped is a compressed body as it was before.
+type unzipped struct {
+	body io.ReadCloser
+	zip  *gzip.Reader
+	err  error
+}
+
+// Read reads what the server compressed. Bytes that are not gzip are a
+// brokenError.
+func (u *unzipped) Read(p []byte) (int, error) {
+	if u.zip == nil && u.err == nil {
+		u.zip, u.err = gzip.NewReader(u.body)
+		if errors.Is(u.err, io.EOF) { // not even a header
+			u.err = io.ErrUnexpectedEOF
+		}
+		u.err = notGzip(u.err)
+	}
+	if u.err != nil {
+		return 0, u.err
+	}
+	n, err := u.zip.Read(p)
+	u.err = notGzip(err)
+	return n, u.err
+}
+
+func notGzip(err error) error {
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
+		return brokenError("it is said to be gzip, and is not")
+	}
+	return err
+}
+
+// Close closes the body.
+func (u *unzipped) Close() error { return u.body.Close() }
