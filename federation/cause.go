@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
@@ -41,6 +42,12 @@ type brokenError string
 // Error says what does not make sense.
 func (e brokenError) Error() string { return "broken answer: " + string(e) }
 
+// tokenError is that there is no OAuth2 token to send.
+type tokenError struct{ error }
+
+// Unwrap returns why there is none.
+func (e tokenError) Unwrap() error { return e.error }
+
 // unavailableError names the clusters whose data is missing.
 type unavailableError struct{ message string }
 
@@ -62,10 +69,16 @@ func cause(err error, limit time.Duration) string {
 		dns     *net.DNSError
 		tlsCert *tls.CertificateVerificationError
 		several replicaErrors
+		token   tokenError
+		file    *fs.PathError
 	)
 	switch {
 	case errors.As(err, &several):
 		return several.cause(limit)
+	case errors.As(err, &token):
+		return "no OAuth2 token: " + cause(token.error, min(limit, tokenTimeout))
+	case errors.As(err, &file):
+		return "a file of its credentials or certificates cannot be read"
 	case errors.As(err, &status):
 		return status.Error()
 	case errors.As(err, &broken):

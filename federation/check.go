@@ -113,7 +113,7 @@ func (r *replica) probe(ctx context.Context) error {
 	sel := selection{mint: now, maxt: now, matchers: []*labels.Matcher{
 		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "midwatch_federation_probe"),
 	}}
-	p, err := newPlan(sel, nil, nil)
+	p, err := newReading(sel, nil, nil)
 	if err != nil {
 		return err
 	}

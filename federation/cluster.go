@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"sync/atomic"
@@ -32,7 +31,7 @@ type cluster struct {
 	metrics   *metrics
 }
 
-func newCluster(c Cluster, timeout time.Duration, client *http.Client, m *metrics) (*cluster, error) {
+func newCluster(c Cluster, timeout time.Duration, m *metrics) (*cluster, error) {
 	out := &cluster{
 		name:     c.Name,
 		external: c.ExternalLabels(),
@@ -44,11 +43,11 @@ func newCluster(c Cluster, timeout time.Duration, client *http.Client, m *metric
 		out.dropped[name] = true
 	}
 	for _, raw := range c.URLs {
-		base, err := parseURL(raw)
+		r, err := newReplica(c, raw)
 		if err != nil {
 			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
 		}
-		out.replicas = append(out.replicas, &replica{base: base, client: client, asking: make(chan struct{}, 1)})
+		out.replicas = append(out.replicas, r)
 	}
 	return out, nil
 }
@@ -160,7 +159,7 @@ func (c *cluster) attempt(ctx context.Context, r *replica, left int, sel selecti
 
 // relabel gives every series the external labels, which win over its own, and
 // takes off what does not belong to it.
-func (c *cluster) relabel(p plan, raw []rawSeries) []rawSeries {
+func (c *cluster) relabel(p reading, raw []rawSeries) []rawSeries {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for i, s := range raw {
 		b.Reset(s.labels)

@@ -37,6 +37,8 @@ type Cluster struct {
 	Labels map[string]string `yaml:"labels"`
 	// ReplicaLabels are dropped from every series.
 	ReplicaLabels []string `yaml:"replica_labels"`
+	// HTTP says how all of its servers are reached.
+	HTTP `yaml:",inline"`
 }
 
 // Config says which clusters there are and what bounds a query has.

@@ -3,7 +3,6 @@ package federation
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -22,7 +21,6 @@ const subqueryStep = time.Minute
 type Federation struct {
 	config   Config
 	clusters []*cluster
-	client   *http.Client
 	metrics  *metrics
 	parser   parser.Parser
 	engine   *promql.Engine
@@ -39,9 +37,9 @@ func New(c Config) (*Federation, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Federation{config: c, client: newClient(), metrics: m, parser: parser.NewParser(parser.Options{})}
+	f := &Federation{config: c, metrics: m, parser: parser.NewParser(parser.Options{})}
 	for _, one := range c.Clusters {
-		cl, err := newCluster(one, c.Timeout, f.client, m)
+		cl, err := newCluster(one, c.Timeout, m)
 		if err != nil {
 			return nil, err
 		}
@@ -63,24 +61,14 @@ func New(c Config) (*Federation, error) {
 	return f, nil
 }
 
-// newClient returns a client that keeps connections, follows no redirects and
-// has no deadline of its own: every request brings one.
-func newClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 10 * time.Second,
-			ForceAttemptHTTP2:   true,
-			DisableCompression:  true,
-			MaxIdleConnsPerHost: 64,
-			IdleConnTimeout:     90 * time.Second,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// Close lets go of kept connections. Queries that still run are not ended.
+func (f *Federation) Close() {
+	for _, c := range f.clusters {
+		for _, r := range c.replicas {
+			r.client.CloseIdleConnections()
+		}
 	}
 }
-
-// Close lets go of kept connections. Queries that still run are not ended.
-func (f *Federation) Close() { f.client.CloseIdleConnections() }
 
 // Instant answers a query at an instant. A scalar becomes a vector of one
 // sample without labels. Annotations name clusters that are missing from the

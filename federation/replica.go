@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gogo/protobuf/proto"
@@ -41,6 +42,19 @@ type replica struct {
 	ownMu    sync.Mutex
 	own      map[string]string // the server's external labels; nil when it does not tell
 	ownSince time.Time
+
+	dialed atomic.Int64 // nanoseconds that the last connection took to be made; 0 before the first
+}
+
+// newReplica returns a server of a cluster, at a URL.
+func newReplica(c Cluster, raw string) (*replica, error) {
+	base, err := parseURL(raw)
+	if err != nil {
+		return nil, err
+	}
+	r := &replica{base: base, asking: make(chan struct{}, 1)}
+	r.client, err = newClient(c.HTTP, c.Name, func(d time.Duration) { r.dialed.Store(max(1, int64(d))) })
+	return r, err
 }
 
 // selection is what one selector asks of one cluster.
@@ -49,18 +63,18 @@ type selection struct {
 	matchers   []*labels.Matcher
 }
 
-// plan is the request for a selection to one server. The server adds its own
+// reading is the request for a selection to one server by remote read. The server adds its own
 // external labels to every series that lacks them. Those that are not
 // configured must not be in the answer, but a label that a series has itself
 // must; so what is ambiguous is asked for in parts: with and without it.
-type plan struct {
+type reading struct {
 	request   *prompb.ReadRequest
 	ambiguous []string          // bit i of a query's index: series have ambiguous[i] themselves
 	rest      map[string]string // beyond maxAmbiguous: taken off where the value is the server's
 }
 
-func newPlan(sel selection, own map[string]string, known func(name string) bool) (plan, error) {
-	p := plan{rest: map[string]string{}}
+func newReading(sel selection, own map[string]string, known func(name string) bool) (reading, error) {
+	p := reading{rest: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		switch {
 		case known(name):
@@ -85,7 +99,7 @@ func newPlan(sel selection, own map[string]string, known func(name string) bool)
 
 // parts returns the matchers that tell the series of query mask from those of
 // the others.
-func (p plan) parts(mask int) []*labels.Matcher {
+func (p reading) parts(mask int) []*labels.Matcher {
 	ms := make([]*labels.Matcher, len(p.ambiguous))
 	for i, name := range p.ambiguous {
 		if mask&(1<<i) == 0 {
@@ -98,7 +112,7 @@ func (p plan) parts(mask int) []*labels.Matcher {
 }
 
 // undo takes off a series what its server alone added.
-func (p plan) undo(b *labels.Builder, raw rawSeries) {
+func (p reading) undo(b *labels.Builder, raw rawSeries) {
 	for i, name := range p.ambiguous {
 		if raw.query&(1<<i) == 0 {
 			b.Del(name)
@@ -112,12 +126,12 @@ func (p plan) undo(b *labels.Builder, raw rawSeries) {
 }
 
 // read asks the server for a selection. budget bounds the bytes it may send.
-func (r *replica) read(ctx context.Context, sel selection, known func(string) bool, budget *budget) (plan, []rawSeries, error) {
+func (r *replica) read(ctx context.Context, sel selection, known func(string) bool, budget *budget) (reading, []rawSeries, error) {
 	own, err := r.identity(ctx)
 	if err != nil {
-		return plan{}, nil, err
+		return reading{}, nil, err
 	}
-	p, err := newPlan(sel, own, known)
+	p, err := newReading(sel, own, known)
 	if err != nil {
 		return p, nil, err
 	}
