@@ -29,6 +29,7 @@ import (
 type simulation struct {
 	from, until, tsdb    string
 	prometheus, http     string
+	clusters             string
 	only                 []string
 	incidents, spent     string
 	png, output, against string
@@ -45,15 +46,18 @@ func simulateCommand() *cobra.Command {
 func simulateCommandAt(place *time.Location) *cobra.Command {
 	s := simulation{place: place, interval: duration(30 * time.Second), scrape: duration(15 * time.Second), timeout: duration(time.Minute)}
 	c := &cobra.Command{
-		Use:   "simulate --from T --to T (--prometheus URL | --tsdb DIR) PATH…",
+		Use:   "simulate --from T --to T (--prometheus URL | --config FILE | --tsdb DIR) PATH…",
 		Short: "which alerts SLOs would have sent on real history",
 		Long: `Evaluates the rules of SLO files over a time that is past, on the history of a
 Prometheus, and says which alerts they would have sent, which incidents they
 would have missed, and how the budgets would have stood.
 
 The history is asked from a Prometheus over HTTP: the rates that SLOs count,
-and nothing else of the rules. Or it is read from the data folder of a
-Prometheus, which may be running: nothing is ever written there.
+and nothing else of the rules. Or it is asked from all clusters of a
+configuration as if they were one Prometheus: the SLOs are then those of all of
+them together, and a cluster that does not answer is an error. Or it is read
+from the data folder of a Prometheus, which may be running: nothing is ever
+written there.
 
 An incident is a time in which more failed than the objective allows, and that
 took more than a share of the budget (--spent); or those of a file
@@ -69,6 +73,7 @@ Exit code 0: simulated; 1: the files are not valid or the history cannot be
 read; 2: called wrongly.`,
 		Example: `  midwatch simulate --from 2026-10-01 --to 2026-11-01 --prometheus http://localhost:9090 slo/
   midwatch simulate --from 2026-10-01 --to 2026-11-01 --tsdb /var/lib/prometheus --png october.png slo/
+  midwatch simulate --from 2026-10-01 --to 2026-11-01 --config midwatch.yaml slo/
   midwatch simulate --from 2026-10-01 --prometheus http://localhost:9090 --slo payments/availability --against old/ slo/`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error { return s.run(cmd, paths, time.Now()) },
@@ -82,8 +87,9 @@ func (s *simulation) bind(c *cobra.Command) {
 	f.StringVar(&s.from, "from", "", "when it begins, such as 2026-10-01")
 	f.StringVar(&s.until, "to", "", "when it ends, such as 2026-11-01; now, if it is not given")
 	f.StringVar(&s.prometheus, "prometheus", "", "address of a Prometheus, or of what answers like one, that has the history")
+	f.StringVar(&s.clusters, "config", "", "configuration file whose clusters have the history, all together")
 	f.StringVar(&s.http, "http.config.file", "", "how to reach it: a file of Prometheus' HTTP client settings, as promtool takes")
-	f.Var(&s.timeout, "timeout", "how long each answer of it is waited for")
+	f.Var(&s.timeout, "timeout", "how long each answer is waited for")
 	f.StringVar(&s.tsdb, "tsdb", "", "data folder of a Prometheus that has the history")
 	f.StringArrayVar(&s.only, "slo", nil, "only this SLO, as SERVICE/NAME; may be given again")
 	f.StringVar(&s.incidents, "incidents", "", "YAML file of the incidents that there were")
@@ -97,6 +103,7 @@ func (s *simulation) bind(c *cobra.Command) {
 	_ = c.MarkFlagFilename("png", "png")
 	_ = c.MarkFlagFilename("incidents", "yaml", "yml")
 	_ = c.MarkFlagFilename("http.config.file", "yaml", "yml")
+	_ = c.MarkFlagFilename("config", "yaml", "yml")
 	_ = c.RegisterFlagCompletionFunc("prometheus", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("spent", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("slo", func(_ *cobra.Command, paths []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -126,7 +133,7 @@ func (s *simulation) run(cmd *cobra.Command, paths []string, now time.Time) erro
 		return err
 	}
 	c.Source = history
-	if s.prometheus != "" {
+	if s.tsdb == "" {
 		// One request of each expression for each span, several at once.
 		c.Span, c.Workers = replay.LongestRange*time.Duration(s.interval), requestsAtOnce
 	}
@@ -178,8 +185,8 @@ func (s *simulation) other(ctx context.Context, c simulate.Config) (*simulate.Re
 // config reads files and flags.
 func (s *simulation) config(paths []string, now time.Time) (c simulate.Config, err error) {
 	c.Options = rules.Options{Interval: time.Duration(s.interval), ScrapeInterval: time.Duration(s.scrape)}
-	if (s.prometheus == "") == (s.tsdb == "") {
-		return c, usageError{errors.New("say where the history is: --prometheus or --tsdb, one of them")}
+	if len(slices.DeleteFunc([]string{s.prometheus, s.clusters, s.tsdb}, func(place string) bool { return place == "" })) != 1 {
+		return c, usageError{errors.New("say where the history is: --prometheus, --config or --tsdb, one of them")}
 	}
 	if s.http != "" && s.prometheus == "" {
 		return c, usageError{errors.New("--http.config.file says how to reach --prometheus, which is not given")}
@@ -235,21 +242,11 @@ func (s *simulation) times(now time.Time) (from, to time.Time, err error) {
 
 // source opens the history. done lets go of it and returns what it warned of.
 func (s *simulation) source() (history replay.Source, done func() []string, err error) {
-	if s.tsdb != "" {
-		db, err := replay.OpenTSDB(s.tsdb)
-		if err != nil {
-			return nil, nil, err
-		}
-		return db, func() []string {
-			warnings := []string{}
-			if db.Warning != "" {
-				warnings = append(warnings, db.Warning)
-			}
-			if err := db.Close(); err != nil {
-				warnings = append(warnings, err.Error())
-			}
-			return warnings
-		}, nil
+	switch {
+	case s.tsdb != "":
+		return s.folder()
+	case s.clusters != "":
+		return s.fleet()
 	}
 	client, err := asked{url: s.prometheus, httpConfig: s.http}.client()
 	if err != nil {
@@ -262,6 +259,37 @@ func (s *simulation) source() (history replay.Source, done func() []string, err 
 	return p, func() []string {
 		client.http.CloseIdleConnections()
 		return p.Warnings()
+	}, nil
+}
+
+// folder opens the data folder of a Prometheus.
+func (s *simulation) folder() (replay.Source, func() []string, error) {
+	db, err := replay.OpenTSDB(s.tsdb)
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, func() []string {
+		warnings := []string{}
+		if db.Warning != "" {
+			warnings = append(warnings, db.Warning)
+		}
+		if err := db.Close(); err != nil {
+			warnings = append(warnings, err.Error())
+		}
+		return warnings
+	}, nil
+}
+
+// fleet returns what asks the clusters of a configuration.
+func (s *simulation) fleet() (replay.Source, func() []string, error) {
+	all, done, err := clusterFlags{config: s.clusters, timeout: s.timeout}.federation()
+	if err != nil {
+		return nil, nil, err
+	}
+	h := &historyOf{all: all, pause: firstPause}
+	return h, func() []string {
+		done()
+		return h.told()
 	}, nil
 }
 
