@@ -1,0 +1,100 @@
+// Command benchfederation measures what it costs to ask three clusters as if
+// they were one Prometheus: in turns and in one run, the Prometheus that holds
+// the series of all three, the same query put to the three at once, Midwatch's
+// API, and a peer where there is one. All are real processes over data that is
+// written before; it knows nothing of how queries are planned.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// clusters are those that are asked as one.
+const clusters = 3
+
+// errTooSlow is the end of a run in which something cost more than it may.
+var errTooSlow = errors.New("more than it may be")
+
+type options struct {
+	series   int // of the large metric, in each cluster
+	turns    int // of a small query
+	large    int // of a large one
+	warm     int // turns before it measures
+	only     *regexp.Regexp
+	midwatch string // the command
+	thanos   string // the command; "" measures none
+	check    bool   // fails where something costs more than it may
+	keep     string // folder that is kept; "" is one that is not
+	hold     bool   // leaves the servers running after it measured
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.series, "series", 30_000, "series of the large metric in each cluster")
+	flag.IntVar(&o.turns, "turns", 300, "turns in which a small query is asked")
+	flag.IntVar(&o.large, "large", 30, "turns in which a large query is asked")
+	flag.IntVar(&o.warm, "warm", 5, "turns before it measures")
+	flag.StringVar(&o.midwatch, "midwatch", "bin/midwatch", "the command that serves")
+	flag.StringVar(&o.thanos, "thanos", "", "the command of a peer, Thanos")
+	flag.BoolVar(&o.check, "check", false, "fail where a query costs more than it may")
+	flag.StringVar(&o.keep, "keep", "", "folder to run in, which is kept, and used again as it is")
+	flag.BoolVar(&o.hold, "hold", false, "print where the servers are, and leave them running until it is interrupted")
+	flag.Func("only", "regular expression of the rows to measure", func(s string) (err error) {
+		o.only, err = regexp.Compile(s)
+		return err
+	})
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) (err error) {
+	dir := o.keep
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "benchfederation"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+	}
+	began := time.Now()
+	end, err := writeAll(ctx, dir, o.series)
+	if err != nil {
+		return fmt.Errorf("write data: %w", err)
+	}
+	fmt.Printf("data written in %.0f s\n", time.Since(began).Seconds())
+	w, err := start(ctx, dir, o)
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	fmt.Printf("%d clusters of %d series, one Prometheus that holds all of them, %d cores\n", clusters, o.series+len(slo())*instances*len(services()), runtime.NumCPU())
+	t, err := measure(ctx, w, end, o)
+	if err != nil {
+		return err
+	}
+	if err := t.print(os.Stdout); err != nil {
+		return err
+	}
+	if o.hold {
+		w.tell(os.Stdout, end)
+		<-ctx.Done()
+	}
+	if o.check {
+		return t.judge()
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/midwatch-slo/midwatch/internal/servers"
+)
+
+// world is the running servers.
+type world struct {
+	reference string
+	clusters  []string
+	midwatch  *peer
+	thanos    *peer // nil: there is none
+	running   []*servers.Process
+}
+
+// peer is something that answers for all clusters.
+type peer struct {
+	*servers.Process
+	url string
+}
+
+// start starts all servers. What is started when one fails is stopped.
+func start(ctx context.Context, dir string, o options) (w *world, err error) {
+	w = &world{}
+	defer func() {
+		if err != nil {
+			w.stop()
+		}
+	}()
+	if err := w.startPrometheus(ctx, dir); err != nil {
+		return w, err
+	}
+	if err := w.startMidwatch(ctx, filepath.Join(dir, "midwatch"), o.midwatch); err != nil {
+		return w, err
+	}
+	if o.thanos != "" {
+		err = w.startThanos(ctx, filepath.Join(dir, "thanos"), o.thanos)
+	}
+	return w, err
+}
+
+func (w *world) stop() {
+	for _, p := range w.running {
+		_ = p.Kill() // nothing is to be kept
+	}
+}
+
+// startPrometheus starts the clusters and the reference.
+func (w *world) startPrometheus(ctx context.Context, dir string) error {
+	started := make([]*servers.Prometheus, clusters+1)
+	var group errgroup.Group
+	for i := range started {
+		group.Go(func() (err error) {
+			name, external := "reference", "{}"
+			if i < clusters {
+				name, external = clusterName(i), "{cluster: "+clusterName(i)+"}"
+			}
+			started[i], err = servers.StartPrometheus(ctx, servers.PrometheusSpec{
+				Name: name, Dir: filepath.Join(dir, name), Config: "global: {external_labels: " + external + "}\n",
+				Flags: []string{"--storage.tsdb.retention.time=100d", "--storage.tsdb.min-block-duration=1d", "--storage.tsdb.max-block-duration=2d"},
+			})
+			return err
+		})
+	}
+	err := group.Wait()
+	for i, p := range started {
+		if p == nil {
+			continue
+		}
+		w.running = append(w.running, p.Process)
+		if i < clusters {
+			w.clusters = append(w.clusters, p.URL)
+		} else {
+			w.reference = p.URL
+		}
+	}
+	return err
+}
+
+const serveConfig = `external_url: http://%s
+slo_files: [slo.yaml]
+oncall_files: [oncall.yaml]
+clusters:
+%snotifiers:
+  webhook: {url: "http://127.0.0.1:1/"}
+api:
+  tokens: [{name: bench, token: only-for-measuring}]
+`
+
+// startMidwatch starts what is measured as anybody would run it.
+func (w *world) startMidwatch(ctx context.Context, dir, command string) error {
+	root, err := servers.Root()
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	for _, name := range []string{"slo.yaml", "oncall.yaml"} {
+		if err := copyFile(filepath.Join(root, "testdata", "bench", name), filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	address, err := servers.FreeAddr()
+	if err != nil {
+		return err
+	}
+	var list strings.Builder
+	for i, u := range w.clusters {
+		fmt.Fprintf(&list, "  - {name: %s, urls: [%q]}\n", clusterName(i), u)
+	}
+	config := filepath.Join(dir, "midwatch.yaml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, serveConfig, address, list.String()), 0o644); err != nil {
+		return err
+	}
+	w.midwatch, err = w.peer(ctx, "midwatch", dir, command, address, "serve", "--config", config, "--web.listen-address", address, "--log.level", "warn")
+	return err
+}
+
+// startThanos starts a sidecar beside each cluster, and what asks them all.
+func (w *world) startThanos(ctx context.Context, dir, command string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	args := []string{"query", "--log.level=warn", "--query.replica-label=none"}
+	for i, u := range w.clusters {
+		http, grpc, err := twoAddresses()
+		if err != nil {
+			return err
+		}
+		if _, err := w.peer(ctx, "thanos sidecar "+clusterName(i), dir, command, http, "sidecar", "--log.level=warn", "--prometheus.url="+u, "--http-address="+http, "--grpc-address="+grpc); err != nil {
+			return err
+		}
+		args = append(args, "--endpoint="+grpc)
+	}
+	http, grpc, err := twoAddresses()
+	if err != nil {
+		return err
+	}
+	w.thanos, err = w.peer(ctx, "thanos query", dir, command, http, append(args, "--http-address="+http, "--grpc-address="+grpc)...)
+	return err
+}
+
+func twoAddresses() (one, other string, err error) {
+	if one, err = servers.FreeAddr(); err == nil {
+		other, err = servers.FreeAddr()
+	}
+	return one, other, err
+}
+
+func (w *world) peer(ctx context.Context, name, dir, command, address string, args ...string) (*peer, error) {
+	p, err := servers.Start(ctx, servers.Spec{
+		Name: name, Path: command, Args: args, LogFile: filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".log"), Ready: "http://" + address + "/-/ready",
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.running = append(w.running, p)
+	return &peer{Process: p, url: "http://" + address}, nil
+}
+
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
+}
+
+// tell prints where the servers are, for whoever wants to ask them.
+func (w *world) tell(to io.Writer, end time.Time) {
+	fmt.Fprintf(to, "\nreference %s\nclusters  %s\nmidwatch  %s, process %d\nthe data end at %d\n", w.reference, strings.Join(w.clusters, " "), w.midwatch.url, w.midwatch.PID(), end.Unix())
+	for _, r := range rows() {
+		fmt.Fprintf(to, "%s\n  curl '%s/api/v1/query?%s'\n", r.title, w.midwatch.url, url.Values{"query": {r.query}, "time": {fmt.Sprint(end.Unix())}}.Encode())
+	}
+}
