@@ -175,15 +175,18 @@ func relabel(c federation.Cluster, series []testSeries) []testSeries {
 func load(t testing.TB, into storage.Appendable, series []testSeries) {
 	t.Helper()
 	slices.SortFunc(series, func(a, b testSeries) int { return labels.Compare(a.labels, b.labels) })
-	next := make([]int, len(series))
-	for i := range scrapes {
-		end := dataStart.UnixMilli() + int64(i+1)*scrape.Milliseconds()
+	next, left := make([]int, len(series)), 0
+	for _, s := range series {
+		left += len(s.samples)
+	}
+	for end := dataStart.UnixMilli(); left > 0; end += scrape.Milliseconds() {
 		app := into.Appender(context.Background())
 		for k, s := range series {
 			for ; next[k] < len(s.samples) && s.samples[next[k]].t < end; next[k]++ {
 				if err := appendSample(app, s.labels, s.samples[next[k]]); err != nil {
 					t.Fatalf("append to %s: %v", s.labels, err)
 				}
+				left--
 			}
 		}
 		if err := app.Commit(); err != nil {

@@ -1,160 +1,115 @@
 package federation_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand" //nolint:depguard // promqlsmith takes its type.
-	"net/http"
-	"net/http/httptest"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/cortexproject/promqlsmith"
-	"github.com/gogo/protobuf/proto"
-	"github.com/golang/snappy"
-	"github.com/prometheus/prometheus/config"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/storage/remote"
 	"github.com/prometheus/prometheus/util/teststorage"
 
 	"github.com/midwatch-slo/midwatch/federation"
 )
 
 var (
-	randomQueries = flag.Int("federation.queries", 200, "random queries that federation and one Prometheus must answer alike")
-	randomSeed    = flag.Int64("federation.seed", 1, "seed of the random queries")
+	randomQueries = flag.Int("federation.queries", 1500, "random queries that federation and one Prometheus must answer alike")
+	randomSeed    = flag.Uint64("federation.seed", 1, "seed of the first random world; each next one has the next seed")
 )
-
-// standIn is a Prometheus as far as federation sees it: its own
-// remote-read handler over a TSDB, and its status.
-type standIn struct {
-	own        map[string]string // external labels that it really has
-	frameBytes int               // of a streamed answer; 0 is Prometheus' default
-	sampled    bool              // it does not stream
-	hidden     bool              // it does not serve its configuration
-}
-
-func (p standIn) start(t testing.TB, series []testSeries) *httptest.Server {
-	t.Helper()
-	db := teststorage.New(t)
-	load(t, db, series)
-	srv := httptest.NewUnstartedServer(p.handler(db))
-	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	srv.Start()
-	t.Cleanup(srv.Close)
-	return srv
-}
-
-func (p standIn) handler(db storage.SampleAndChunkQueryable) http.Handler {
-	conf := config.DefaultConfig
-	conf.GlobalConfig.ExternalLabels = labels.FromMap(p.own)
-	frame := p.frameBytes
-	if frame == 0 {
-		frame = config.DefaultChunkedReadLimit / 50
-	}
-	read := remote.NewReadHandler(slog.New(slog.DiscardHandler), nil, db, func() config.Config { return conf }, 1e9, 100, frame)
-	mux := http.NewServeMux()
-	if p.sampled {
-		read = withoutStreaming(read)
-	}
-	mux.Handle("POST /api/v1/read", read)
-	if !p.hidden {
-		mux.HandleFunc("GET /api/v1/status/config", func(w http.ResponseWriter, _ *http.Request) {
-			_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]string{"yaml": conf.String()}})
-		})
-	}
-	mux.HandleFunc("GET /api/v1/status/buildinfo", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"status":"success","data":{"version":"3.15.0"}}`))
-	})
-	return mux
-}
-
-// withoutStreaming hides from a read handler that the client takes streams.
-func withoutStreaming(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req, err := remote.DecodeReadRequest(r)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		req.AcceptedResponseTypes = []prompb.ReadRequest_ResponseType{prompb.ReadRequest_SAMPLES}
-		plain, err := proto.Marshal(req)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		clone := r.Clone(r.Context())
-		clone.Body = io.NopCloser(bytes.NewReader(snappy.Encode(nil, plain)))
-		next.ServeHTTP(w, clone)
-	})
-}
 
 // world is a federation over clusters beside one TSDB that holds everything.
 type world struct {
+	name       string
 	federation *federation.Federation
 	reference  storage.Queryable
 	engine     *promql.Engine
 	parser     parser.Parser
 	series     []testSeries // as the reference holds them
+	members    []member
+	span       time.Duration // of the data
 
 	undetermined int // answers that Prometheus itself does not repeat
+}
+
+// member is a cluster of a world and the servers that it is made of.
+type member struct {
+	federation.Cluster
+	standIn
+	series []testSeries   // of the cluster
+	holds  [][]testSeries // what each replica has of it; nil is one replica with everything
+}
+
+// window is when a query is evaluated: at an instant when step is 0.
+type window struct {
+	start, end time.Time
+	step       time.Duration
+}
+
+func (w window) String() string {
+	return fmt.Sprintf("%d %d %d", w.start.Sub(dataStart).Milliseconds(), w.end.Sub(dataStart).Milliseconds(), w.step.Milliseconds())
+}
+
+// assemble starts the servers of the members, a federation of them and the
+// reference.
+func assemble(t testing.TB, name string, span time.Duration, members ...member) *world {
+	t.Helper()
+	w := &world{name: name, span: span, members: members}
+	var clusters []federation.Cluster
+	var all []testSeries
+	for i := range members {
+		m := &members[i]
+		m.traffic = &traffic{}
+		if m.holds == nil {
+			m.holds = [][]testSeries{m.series}
+		}
+		m.URLs = nil
+		for _, held := range m.holds {
+			m.URLs = append(m.URLs, m.start(t, held).URL)
+		}
+		clusters = append(clusters, m.Cluster)
+		all = append(all, relabel(m.Cluster, m.series)...)
+	}
+	w.series = unify(all)
+	w.federation = newFederation(t, federation.Config{Clusters: clusters})
+	w.setReference(t)
+	return w
 }
 
 // newWorld starts four clusters that differ in what their servers' external
 // labels are and in how they answer.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	type member struct {
-		federation.Cluster
-		standIn
-		extra []labels.Labels
-	}
-	members := []member{
-		{ // configured as it is; large series come in many frames
+	return assemble(t, "traps", scrapes*scrape,
+		member{ // configured as it is; large series come in many frames
 			Cluster: federation.Cluster{Name: "hangzhou", Labels: map[string]string{"cluster": "hangzhou", "region": "cn-east"}},
 			standIn: standIn{own: map[string]string{"cluster": "hangzhou", "region": "cn-east"}, frameBytes: 300},
-			extra:   []labels.Labels{labels.FromStrings("__name__", "own_cluster", "cluster", "somewhere")},
+			series:  dataset(1, labels.FromStrings("__name__", "own_cluster", "cluster", "somewhere")),
 		},
-		{ // the server has none
+		member{ // the server has none
 			Cluster: federation.Cluster{Name: "beijing", Labels: map[string]string{"cluster": "beijing", "region": "cn-north"}},
-			extra:   []labels.Labels{labels.FromStrings("__name__", "own_cluster", "cluster", "beijing")},
+			series:  dataset(2, labels.FromStrings("__name__", "own_cluster", "cluster", "beijing")),
 		},
-		{ // differs, has more, is one of HA replicas; a series has a label of its own like the server's
+		member{ // differs, has more, is one of HA replicas; a series has a label of its own like the server's
 			Cluster: federation.Cluster{Name: "tencent", ReplicaLabels: []string{"prometheus_replica"}},
 			standIn: standIn{own: map[string]string{"cluster": "tx", "prometheus": "k8s", "region": "self", "prometheus_replica": "0"}},
-			extra: []labels.Labels{
+			series: dataset(3,
 				labels.FromStrings("__name__", "own_prometheus", "prometheus", "k8s"),
 				labels.FromStrings("__name__", "own_prometheus", "prometheus", "other"),
 				labels.FromStrings("__name__", "own_prometheus", "instance", "without"),
-			},
+			),
 		},
-		{ // sends samples, does not stream, hides its configuration
+		member{ // sends samples, does not stream, hides its configuration
 			Cluster: federation.Cluster{Name: "edge", Labels: map[string]string{"site": "edge"}},
 			standIn: standIn{own: map[string]string{"site": "edge"}, sampled: true, hidden: true},
+			series:  dataset(4),
 		},
-	}
-	w := &world{}
-	var clusters []federation.Cluster
-	for i, m := range members {
-		series := dataset(int64(i+1), m.extra...)
-		m.URLs = []string{m.start(t, series).URL}
-		clusters = append(clusters, m.Cluster)
-		w.series = append(w.series, relabel(m.Cluster, series)...)
-	}
-	w.federation = newFederation(t, federation.Config{Clusters: clusters})
-	w.setReference(t)
-	return w
+	)
 }
 
 func (w *world) setReference(t testing.TB) {
@@ -162,11 +117,17 @@ func (w *world) setReference(t testing.TB) {
 	db := teststorage.New(t)
 	load(t, db, w.series)
 	w.reference = db
-	w.parser = parser.NewParser(parser.Options{})
-	w.engine = promql.NewEngine(promql.EngineOpts{
+	w.parser, w.engine = newReferenceEngine()
+}
+
+// newReferenceEngine returns a Prometheus' engine with the defaults that
+// federation has.
+func newReferenceEngine() (parser.Parser, *promql.Engine) {
+	p := parser.NewParser(parser.Options{})
+	return p, promql.NewEngine(promql.EngineOpts{
 		MaxSamples: federation.DefaultMaxSamples, Timeout: time.Minute, LookbackDelta: federation.DefaultLookbackDelta,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
-		EnableAtModifier:         true, EnableNegativeOffset: true, Parser: w.parser,
+		EnableAtModifier:         true, EnableNegativeOffset: true, Parser: p,
 	})
 }
 
@@ -185,37 +146,53 @@ func newFederation(t testing.TB, c federation.Config) *federation.Federation {
 
 // check asks a query of both, at an instant and over a range, and reports
 // whether both answered it.
-func (w *world) check(t *testing.T, query string) bool {
+func (w *world) check(t testing.TB, query string) bool {
 	t.Helper()
 	instant := at(100*time.Minute + 7*time.Second + 123*time.Millisecond)
-	answered := w.compare(t, query, instant, instant, 0)
+	answered := w.compare(t, query, window{instant, instant, 0})
 	if !isRangeType(w.parser, query) {
-		answered = w.compare(t, query, at(50*time.Minute), at(110*time.Minute), 97*time.Second) && answered
+		answered = w.compare(t, query, window{at(50 * time.Minute), at(110 * time.Minute), 97 * time.Second}) && answered
 	}
 	return answered
 }
 
-// compare reports whether both answered the query. Which of several equal
-// values topk and bottomk keep, Prometheus leaves to the order of a Go map:
-// where the reference disagrees with itself, there is nothing to compare.
-func (w *world) compare(t *testing.T, query string, start, end time.Time, step time.Duration) bool {
+// compare reports whether both answered the query. A difference is an error
+// of the test.
+func (w *world) compare(t testing.TB, query string, when window) bool {
 	t.Helper()
-	got := w.exec(t, w.federation, query, start, end, step)
-	want := w.exec(t, w.engine, query, start, end, step)
-	difference := diff(got, want)
-	for range 10 {
-		if difference == "" {
-			break
-		}
-		if diff(w.exec(t, w.engine, query, start, end, step), want) != "" {
-			w.undetermined++
+	got := exec(w.federation, w.reference, query, when)
+	want := exec(w.engine, w.reference, query, when)
+	difference := diff(query, got, want)
+	if difference == "" {
+		difference = inOrder(w.parser, query, got, want)
+	}
+	switch {
+	case difference == "":
+	case w.unsettled(query, when, got, want):
+		w.undetermined++
+		return true
+	default:
+		t.Errorf("world %s | %s | %s\n%s", w.name, when, query, difference)
+	}
+	return want.Err == nil
+}
+
+// unsettled tells whether Prometheus itself does not determine an answer.
+// Which of several equal values topk and bottomk keep, and which of several
+// duplicates an error names, depends on the order in which series come; a
+// difference of two equal sums may be 0 or next to it.
+func (w *world) unsettled(query string, when window, got, want *promql.Result) bool {
+	for turn := range uint64(6) {
+		again := exec(w.engine, shaken{w.reference, turn, false}, query, when)
+		if diff(query, again, want) != "" {
 			return true
 		}
 	}
-	if difference != "" {
-		t.Errorf("%s\nfrom %s to %s by %s\n%s", query, start, end, step, difference)
+	others := make([]*promql.Result, 4)
+	for turn := range others {
+		others[turn] = exec(w.engine, shaken{w.reference, uint64(turn), true}, query, when)
 	}
-	return want.Err == nil
+	return explained(got, want, others)
 }
 
 func isRangeType(p parser.Parser, query string) bool {
@@ -223,14 +200,13 @@ func isRangeType(p parser.Parser, query string) bool {
 	return err == nil && (expr.Type() == parser.ValueTypeMatrix || expr.Type() == parser.ValueTypeString)
 }
 
-func (w *world) exec(t *testing.T, e promql.QueryEngine, query string, start, end time.Time, step time.Duration) *promql.Result {
-	t.Helper()
+func exec(e promql.QueryEngine, over storage.Queryable, query string, when window) *promql.Result {
 	var q promql.Query
 	var err error
-	if step == 0 {
-		q, err = e.NewInstantQuery(context.Background(), w.reference, nil, query, start)
+	if when.step == 0 {
+		q, err = e.NewInstantQuery(context.Background(), over, nil, query, when.start)
 	} else {
-		q, err = e.NewRangeQuery(context.Background(), w.reference, nil, query, start, end, step)
+		q, err = e.NewRangeQuery(context.Background(), over, nil, query, when.start, when.end, when.step)
 	}
 	if err != nil {
 		return &promql.Result{Err: err}
@@ -238,94 +214,21 @@ func (w *world) exec(t *testing.T, e promql.QueryEngine, query string, start, en
 	return q.Exec(context.Background())
 }
 
-// diff compares an answer with the reference's: errors, annotations, labels,
-// times, values. It returns "" when they are the same.
-func diff(got, want *promql.Result) string {
-	if fmt.Sprint(got.Err) != fmt.Sprint(want.Err) {
-		return fmt.Sprintf(" got error %v\nwant error %v", got.Err, want.Err)
-	}
-	if g, r := notes(got), notes(want); !slices.Equal(g, r) {
-		return fmt.Sprintf(" got annotations %q\nwant annotations %q", g, r)
-	}
-	if want.Err != nil {
-		return ""
-	}
-	g, r := points(got.Value), points(want.Value)
-	for i := range min(len(g), len(r)) {
-		if !g[i].equal(r[i]) {
-			return fmt.Sprintf(" got %s\nwant %s", g[i], r[i])
-		}
-	}
-	if len(g) != len(r) {
-		return fmt.Sprintf(" got %d points\nwant %d points", len(g), len(r))
-	}
-	return ""
-}
-
-func notes(r *promql.Result) []string {
-	warnings, infos := r.Warnings.AsStrings("", 0, 0)
-	all := slices.Concat(warnings, infos)
-	slices.Sort(all)
-	return all
-}
-
-// point is one value of an answer, whatever the type of the answer.
-type point struct {
-	labels labels.Labels
-	t      int64
-	f      float64
-	h      *histogram.FloatHistogram
-	text   string
-}
-
-func (p point) String() string {
-	return fmt.Sprintf("%s %d %s%s", p.labels, p.t, describe(p.f, p.h), p.text)
-}
-
-func (p point) equal(o point) bool {
-	if !labels.Equal(p.labels, o.labels) || p.t != o.t || p.text != o.text || (p.h == nil) != (o.h == nil) {
-		return false
-	}
-	if p.h == nil {
-		return ratioClose(p.f, o.f)
-	}
-	return equalHistograms(p.h, o.h)
-}
-
-func equalHistograms(a, b *histogram.FloatHistogram) bool {
-	a, b = a.Copy().Compact(0), b.Copy().Compact(0)
-	return a.Schema == b.Schema && ratioClose(a.Count, b.Count) && ratioClose(a.Sum, b.Sum) &&
-		ratioClose(a.ZeroCount, b.ZeroCount) && a.ZeroThreshold == b.ZeroThreshold &&
-		slices.Equal(a.CustomValues, b.CustomValues) &&
-		slices.Equal(a.PositiveSpans, b.PositiveSpans) && slices.Equal(a.NegativeSpans, b.NegativeSpans) &&
-		slices.EqualFunc(a.PositiveBuckets, b.PositiveBuckets, ratioClose) &&
-		slices.EqualFunc(a.NegativeBuckets, b.NegativeBuckets, ratioClose)
-}
-
-// points returns the values of an answer in order of labels and time.
-func points(v parser.Value) []point {
-	var out []point
-	switch v := v.(type) {
-	case promql.Scalar:
-		out = append(out, point{t: v.T, f: v.V})
-	case promql.String:
-		out = append(out, point{t: v.T, text: v.V})
-	case promql.Vector:
-		for _, s := range v {
-			out = append(out, point{labels: s.Metric, t: s.T, f: s.F, h: s.H})
-		}
-	case promql.Matrix:
-		for _, s := range v {
-			for _, p := range s.Floats {
-				out = append(out, point{labels: s.Metric, t: p.T, f: p.F})
-			}
-			for _, p := range s.Histograms {
-				out = append(out, point{labels: s.Metric, t: p.T, h: p.H})
+// take returns what the servers were asked since the last call. An old server
+// may not have been asked for anything with a range: its ranges are closed on
+// the left.
+func (w *world) take(t testing.TB) (read int, queries []string) {
+	t.Helper()
+	for _, m := range w.members {
+		r, q := m.traffic.take()
+		for _, query := range q {
+			if strings.HasPrefix(m.version, "2.") && strings.Contains(query, "[") {
+				t.Errorf("world %s: cluster %s of version %s was asked %s", w.name, m.Name, m.version, query)
 			}
 		}
+		read, queries = read+r, append(queries, q...)
 	}
-	slices.SortStableFunc(out, byLabels(func(p point) labels.Labels { return p.labels }))
-	return out
+	return read, queries
 }
 
 // queries that matter: each planning class, each trap of external labels.
@@ -388,32 +291,7 @@ var queries = []string{
 
 func TestAnswersAreThoseOfOnePrometheus(t *testing.T) {
 	w := newWorld(t)
-	t.Run("listed", func(t *testing.T) {
-		for _, q := range queries {
-			w.check(t, q)
-		}
-	})
-	t.Run("random", w.checkRandom)
-}
-
-func (w *world) checkRandom(t *testing.T) {
-	w.undetermined = 0
-	rnd := rand.New(rand.NewSource(*randomSeed))
-	smith := promqlsmith.New(rnd, sortedLabels(w.series),
-		promqlsmith.WithEnableOffset(true), promqlsmith.WithEnableAtModifier(true),
-		promqlsmith.WithAtModifierMaxTimestamp(at(2*time.Hour).UnixMilli()),
-		promqlsmith.WithEnableVectorMatching(true), promqlsmith.WithMaxDepth(4))
-	answered := 0
-	for range *randomQueries {
-		if q := smith.WalkRangeQuery().Pretty(0); w.check(t, q) {
-			answered++
-		}
-	}
-	t.Logf("%d random queries: %d answered, %d that Prometheus itself does not repeat", *randomQueries, answered, w.undetermined)
-	if w.undetermined > *randomQueries/10+1 {
-		t.Errorf("seed %d: %d of %d answers cannot be compared", *randomSeed, w.undetermined, *randomQueries)
-	}
-	if answered < *randomQueries/2 {
-		t.Errorf("seed %d: %d of %d random queries have an answer, want at least half", *randomSeed, answered, *randomQueries)
+	for _, q := range queries {
+		w.check(t, q)
 	}
 }
