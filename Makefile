@@ -64,8 +64,7 @@ bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the 
 	@tools/bench-timetofire
 	@tools/bench-compile
 	@tools/bench-corpus
-	@tools/bench-compile
-	@go run ./internal/bench10k
+	@go run ./internal/bench10k -limit 3
 	@tools/bench-alertload
 
 .PHONY: chaos

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,8 +23,8 @@ rule_files: [rules/*.yaml]
 scrape_configs:
   - job_name: events
     honor_labels: true
-    static_configs: [{targets: ['%s']}]
-    metric_relabel_configs: [{action: labeldrop, regex: job|instance}]
+    static_configs:
+%s    metric_relabel_configs: [{action: labeldrop, regex: job|instance}]
 `
 
 // measure runs Prometheus on the folder and prints what it spent.
@@ -38,7 +39,7 @@ func measure(ctx context.Context, dir string, o options, events []string) error 
 	defer srv.Close()
 	began := time.Now()
 	p, err := servers.StartPrometheus(ctx, servers.PrometheusSpec{
-		Name: "bench", Dir: dir, Config: fmt.Sprintf(config, l.Addr()),
+		Name: "bench", Dir: dir, Config: fmt.Sprintf(config, targets(l.Addr().String())),
 		Flags: []string{"--storage.tsdb.retention.time=500d", "--storage.tsdb.min-block-duration=1d", "--storage.tsdb.max-block-duration=2d"},
 	})
 	if err != nil {
@@ -53,7 +54,8 @@ func measure(ctx context.Context, dir string, o options, events []string) error 
 	if err != nil {
 		return err
 	}
-	if err := wait(ctx, o.measure); err != nil {
+	cpu, err := profile(ctx, dir, p.URL, o.measure)
+	if err != nil {
 		return err
 	}
 	after, err := spent(ctx, p.URL)
@@ -64,12 +66,16 @@ func measure(ctx context.Context, dir string, o options, events []string) error 
 		return err
 	}
 	cycles := after.at.Sub(before.at).Seconds() / cycle.Seconds()
-	rules := (after.rules - before.rules) / cycles
+	rules := cpu.rules / cycles
 	fmt.Printf("\nin each cycle of %s, mean over %s:\n", cycle, o.measure)
-	fmt.Printf("  rules evaluated   %.2f s\n", rules)
-	fmt.Printf("  process, all CPU  %.2f s (scraping the event series, compaction and garbage collection too)\n", (after.cpu-before.cpu)/cycles)
+	fmt.Printf("  rules             %.2f s of CPU: evaluated, and their series stored\n", rules)
+	fmt.Printf("  evaluations       %.2f s from their beginnings to their ends, waiting for a core included\n", (after.rules-before.rules)/cycles)
+	fmt.Printf("  process           %.2f s of CPU: scraping the event series, and %.2f s of collecting garbage, too\n", (after.cpu-before.cpu)/cycles, cpu.marker/cycles)
 	fmt.Printf("  memory            %.0f MiB resident, %.0f series in the head, %.0f failures, %.0f evaluations missed\n",
 		after.resident/(1<<20), after.series, after.failures, after.missed-before.missed)
+	if rules == 0 {
+		return errors.New("the profiles hold no evaluation of rules")
+	}
 	if o.limit > 0 && rules > o.limit {
 		return fmt.Errorf("%w: %.2f s a cycle, want at most %g", errTooSlow, rules, o.limit)
 	}
