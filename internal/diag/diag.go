@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -87,12 +88,28 @@ func Of(err error) (Problems, bool) {
 	return nil, false
 }
 
+// mostPrinted is how many problems of one file are printed: whoever has more
+// has another kind of file.
+const mostPrinted = 1000
+
 // Print writes every problem with the line it is in, a caret under the
-// column, and the hint on a line of its own.
+// column, and the hint on a line of its own. Of a file that has more than a
+// thousand it writes the first thousand, and how many more there are.
 func (ps Problems) Print(w io.Writer) error {
+	of := map[string]int{}
 	for _, p := range ps {
+		if of[p.File]++; of[p.File] > mostPrinted {
+			continue
+		}
 		if err := p.print(w); err != nil {
 			return err
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(of)) {
+		if more := of[file] - mostPrinted; more > 0 {
+			if err := (Problem{File: file, Message: fmt.Sprintf("%d more problems", more)}).print(w); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

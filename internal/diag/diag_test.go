@@ -3,6 +3,7 @@ package diag_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,5 +49,22 @@ func TestPrintHostileName(t *testing.T) {
 	}
 	if want := "a\ufffd]0;b\ufffd.yaml: no SLO\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+// A file of nothing but mistakes does not fill the terminal, and hides the
+// problems of no other file.
+func TestPrintOfVeryMany(t *testing.T) {
+	var ps diag.Problems
+	for i := range 1003 {
+		ps = append(ps, diag.Problem{File: "a.yaml", Line: i + 1, Message: "odd"})
+	}
+	var b strings.Builder
+	if err := append(ps, diag.Problem{File: "b.yaml", Line: 1, Message: "even"}).Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if want := []string{"a.yaml:1000: odd", "b.yaml:1: even", "a.yaml: 3 more problems"}; !slices.Equal(lines[999:], want) {
+		t.Errorf("got %q, want %q", lines[999:], want)
 	}
 }
