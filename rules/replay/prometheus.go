@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -103,6 +105,8 @@ func (p *Prometheus) piece(ctx context.Context, expr string, from, to time.Time,
 			return found, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case errors.Is(err, context.DeadlineExceeded) && !p.answers(ctx):
+			return nil, fmt.Errorf("ask prometheus: it does not answer within %s, not even a question that costs it nothing", p.c.Deadline)
 		case tooMuch(err) && to.Sub(from) > fewSteps*step:
 			return p.halves(ctx, expr, from, to, step)
 		case !passing(err) || attempt == p.c.Retries:
@@ -117,6 +121,15 @@ func (p *Prometheus) piece(ctx context.Context, expr string, from, to time.Time,
 		}
 		wait *= 2
 	}
+}
+
+// answers tells whether the server answers anything at all: one that does not
+// is not asked for less and less.
+func (p *Prometheus) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, p.c.Deadline)
+	defer cancel()
+	_, _, err := p.api.Query(ctx, "vector(1)", time.Now())
+	return !errors.Is(err, context.DeadlineExceeded)
 }
 
 func (p *Prometheus) halves(ctx context.Context, expr string, from, to time.Time, step time.Duration) (promql.Matrix, error) {
@@ -195,7 +208,8 @@ func passing(err error) bool {
 	e, ok := errors.AsType[*v1.Error](err)
 	switch {
 	case !ok:
-		return true // the connection's
+		_, network := errors.AsType[net.Error](err) // an url.Error is one
+		return network || errors.Is(err, io.ErrUnexpectedEOF)
 	case e.Type == v1.ErrClient:
 		return strings.Contains(e.Msg, "429")
 	default:
@@ -207,5 +221,14 @@ func (p *Prometheus) explain(err error, expr string) error {
 	if e, ok := errors.AsType[*v1.Error](err); ok && e.Type == v1.ErrExec && !tooMuch(err) {
 		return &EvaluationError{fmt.Errorf("%s: %s", expr, e.Msg)}
 	}
-	return fmt.Errorf("ask prometheus for %s: %w", expr, err)
+	return fmt.Errorf("ask prometheus: %w; it was asked for %s", err, clip(expr))
+}
+
+// clip returns as much of an expression as one reads in an error.
+func clip(expr string) string {
+	const most = 300 // characters
+	if runes := []rune(expr); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return expr
 }

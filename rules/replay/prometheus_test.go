@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,6 +147,10 @@ func TestPrometheusGivesUp(t *testing.T) {
 			_, _ = w.Write([]byte(`<html>`))
 			return true
 		}},
+		"JSON of something else": {requests: 1, message: "asked for up", wrong: func(w http.ResponseWriter, _, _ int) bool {
+			_, _ = w.Write([]byte(`{"status":"success","data":[]}`))
+			return true
+		}},
 		"a series that is null": {requests: 1, message: "a series of it is none", wrong: func(w http.ResponseWriter, _, _ int) bool {
 			_, _ = w.Write([]byte(`{"status":"success","data":{"resultType":"matrix","result":[null]}}`))
 			return true
@@ -162,5 +167,26 @@ func TestPrometheusGivesUp(t *testing.T) {
 				t.Errorf("the expression's: %v, want %v: %v", ok, c.evaluation, err)
 			}
 		})
+	}
+}
+
+// A server that accepts questions and answers none is given up after two: not
+// after halves of halves, each retried.
+func TestPrometheusThatHangs(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	h := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		_ = r.ParseForm() // the end of the connection is seen once the body is read
+		<-r.Context().Done()
+	}))
+	t.Cleanup(h.Close)
+	p, err := replay.NewPrometheus(replay.PrometheusConfig{URL: h.URL, Deadline: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Range(t.Context(), "up", epoch, epoch.Add(30*24*time.Hour), 30*time.Second)
+	if err == nil || !strings.Contains(err.Error(), "does not answer within 50ms") || requests.Load() != 2 {
+		t.Errorf("after %d requests: %v", requests.Load(), err)
 	}
 }

@@ -111,14 +111,14 @@ type parser struct {
 	in       document
 	out      Test
 	problems diag.Problems
+	said     map[string]bool // the fields of the problems: one each
 }
 
 func (p *parser) add(field, message, hint string) {
-	for _, known := range p.problems {
-		if known.Field == field {
-			return
-		}
+	if p.said[field] {
+		return
 	}
+	p.said[field] = true
 	p.problems = append(p.problems, p.f.At(yamldoc.Lookup(p.doc, field), field, message, hint))
 }
 
@@ -127,7 +127,10 @@ func (p *parser) place(field string) place {
 }
 
 func (p *parser) test() Test {
-	p.problems = p.f.Decode(p.doc, &p.in)
+	p.problems, p.said = p.f.Decode(p.doc, &p.in), map[string]bool{}
+	for _, problem := range p.problems {
+		p.said[problem.Field] = true
+	}
 	p.out = Test{Name: p.in.Metadata.Name, File: p.f.Name, Line: yamldoc.Lookup(p.doc, "metadata.name").Line, SLOFiles: p.in.Spec.SLOs, file: p.f, doc: p.doc}
 	if p.in.APIVersion != slo.APIVersion {
 		p.add("apiVersion", fmt.Sprintf("apiVersion %q cannot be read", clip(p.in.APIVersion)), "want "+slo.APIVersion)
