@@ -20,6 +20,11 @@ import (
 // the tier's long window.
 const burnSeries = "slo:burn:ratio"
 
+// candidateSeries is there while the error ratio over a tier's long window is
+// above what the tier says. Its value is that ratio. What else a tier asks is
+// computed of these few alone, not of every SLO.
+const candidateSeries = "slo:burn_candidate:ratio"
+
 // tierUse is a tier and how SLOs have it.
 type tierUse struct {
 	slo.Tier
@@ -70,21 +75,39 @@ func tiersOf(slos []slo.SLO) []tierUse {
 	return out
 }
 
-// burns returns the rules that record where tiers burn.
+// burns returns the rules that record where tiers may burn, and where they do.
 func (c *compiler) burns(tiers []tierUse) []rulefmt.Rule {
 	var out []rulefmt.Rule
 	for _, t := range tiers {
-		threshold := c.threshold(t.Name)
-		burning := onIdentity(parser.GTR, c.busyRatio(t.Long), threshold)
-		still := above(c.all(metric(errorsSide, t.Short)), onIdentity(parser.MUL, c.all(metric(totalSide, t.Short)), threshold))
-		budget := parameter(parameterBudget)
-		if t.slow { // chance is that of the threshold, where it is below the budget
-			budget = either(onIdentity(parser.LSS, threshold, budget), budget)
-		}
-		e := chain(parser.LAND, burning, still, c.caution(t.Long, budget))
-		out = append(out, c.record(burnSeries, e, map[string]string{"tier": t.Name}))
+		tier := map[string]string{"tier": t.Name}
+		out = append(out,
+			c.record(candidateSeries, onIdentity(parser.GTR, c.busyRatio(t.Long), c.threshold(t.Name)), tier),
+			c.record(burnSeries, c.burn(t), tier))
 	}
 	return out
+}
+
+// burn returns the candidates of a tier that still burn, by more than chance.
+func (c *compiler) burn(t tierUse) parser.Expr {
+	candidates := c.identified(candidateSeries)
+	candidates.LabelMatchers = append(candidates.LabelMatchers, eq("tier", t.Name))
+	of := func(e parser.Expr) parser.Expr { return onIdentity(parser.LAND, e, candidates) }
+	threshold := maxBy(identity(), of(c.thresholds(t.Name)))
+	budget := maxBy(identity(), of(parameters(parameterBudget)))
+	if t.slow { // chance is that of the threshold, where it is below the budget
+		budget = either(onIdentity(parser.LSS, threshold, budget), budget)
+	}
+	still := above(of(c.all(metric(errorsSide, t.Short))), onIdentity(parser.MUL, of(c.all(metric(totalSide, t.Short))), threshold))
+	total := of(c.all(metric(totalSide, t.Long)))
+	failed := ignoringTier(parser.MUL, candidates, total)
+	return ignoringTier(parser.LAND, ignoringTier(parser.LAND, candidates, still), c.caution(failed, total, t.Long, budget))
+}
+
+// ignoringTier joins what burns with windows, which have no tier.
+func ignoringTier(op parser.ItemType, burning, windows parser.Expr) parser.Expr {
+	b := binary(op, burning, windows).(*parser.BinaryExpr)
+	b.VectorMatching.MatchingLabels = []string{"tier"}
+	return b
 }
 
 // caution returns something for each SLO of which so many events failed over
@@ -97,11 +120,7 @@ func (c *compiler) burns(tiers []tierUse) []rulefmt.Rule {
 // is less likely than the confidence leaves. The right side is the square of
 // sqrt(lambda) + z/2, and a constant. The half is for rates, by which the
 // failures of the last minutes are a few percent too many.
-func (c *compiler) caution(d time.Duration, budget parser.Expr) parser.Expr {
-	return c.cautionOf(c.all(metric(errorsSide, d)), c.all(metric(totalSide, d)), d, budget)
-}
-
-func (c *compiler) cautionOf(failed, total parser.Expr, d time.Duration, budget parser.Expr) parser.Expr {
+func (c *compiler) caution(failed, total parser.Expr, d time.Duration, budget parser.Expr) parser.Expr {
 	seconds := num(d.Seconds())
 	failures := mul(failed, seconds)
 	expected := mul(onIdentity(parser.MUL, total, budget), seconds)
@@ -135,12 +154,16 @@ func rounded(v float64) float64 {
 
 // threshold returns what a tier fires above, of every SLO that has it.
 func (c *compiler) threshold(tier string) parser.Expr {
+	return maxBy(identity(), c.thresholds(tier))
+}
+
+func (c *compiler) thresholds(tier string) parser.Expr {
 	vs := parameters(parameterThreshold)
 	vs.LabelMatchers = append(vs.LabelMatchers, eq("tier", tier))
 	if c.scope == clusterScope {
 		vs.LabelMatchers = append(vs.LabelMatchers, eq("scope", ""))
 	}
-	return maxBy(identity(), vs)
+	return vs
 }
 
 // busyRatio returns errors over total where there is traffic.

@@ -261,8 +261,7 @@ func (c *compiler) exclusions(slos []slo.SLO) []rulefmt.RuleGroup {
 
 // flagged returns a scalar as the series of an SLO.
 func flagged(s slo.SLO, e parser.Expr) parser.Expr {
-	e = call("label_replace", vector(e), str("slo"), str(s.Name), str(""), str(""))
-	return call("label_replace", e, str("service"), str(s.Service), str(""), str(""))
+	return labelled(vector(e), "slo", s.Name, "service", s.Service)
 }
 
 // disjoint joins expressions no two of which have a series in common. Many

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"github.com/midwatch-slo/midwatch/rules"
 	"github.com/midwatch-slo/midwatch/slo"
 )
@@ -159,9 +161,13 @@ func (w *world) leastFailures(s slo.SLO, n int, seconds float64) int {
 			}
 		}
 	}
-	expr := burnExpr(w.t, w.set, "3d6h")
+	const tier = "3d6h"
+	for _, v := range w.ask(at, burnExpr(w.t, w.set, "slo:burn_candidate:ratio", tier)) {
+		ls := labels.NewBuilder(v.Metric).Set("__name__", "slo:burn_candidate:ratio").Set("tier", tier).Labels()
+		w.scrape(ls.String(), at, at, minute, func(float64) float64 { return v.F })
+	}
 	least := to + 1
-	for _, v := range w.ask(at, expr) {
+	for _, v := range w.ask(at, burnExpr(w.t, w.set, "slo:burn:ratio", tier)) {
 		if v.Metric.Get("n") == fmt.Sprint(n) {
 			var k int
 			_, _ = fmt.Sscan(trimZeros(v.Metric.Get("k")), &k)
@@ -178,16 +184,16 @@ func trimZeros(s string) string {
 	return s
 }
 
-// burnExpr returns the expression that records where a tier burns.
-func burnExpr(t *testing.T, set rules.Set, tier string) string {
+// burnExpr returns the expression of a series that says where a tier burns.
+func burnExpr(t *testing.T, set rules.Set, series, tier string) string {
 	t.Helper()
 	for _, g := range set.Groups() {
 		for _, r := range g.Rules {
-			if r.Record == "slo:burn:ratio" && r.Labels["tier"] == tier {
+			if r.Record == series && r.Labels["tier"] == tier {
 				return r.Expr
 			}
 		}
 	}
-	t.Fatalf("no burn of tier %s", tier)
+	t.Fatalf("no %s of tier %s", series, tier)
 	return ""
 }

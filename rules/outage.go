@@ -45,7 +45,7 @@ func (c *compiler) outageRules(t slo.Tier, levels []level) []rulefmt.Rule {
 	failed := either(binary(parser.GTE, side(errorsSide, t.Long), known), known)
 	over := above(div(failed, above(side(totalSide, t.Long), num(0))), num(exact(long)))
 	now := above(side(errorsSide, t.Short), mul(side(totalSide, t.Short), num(exact(short))))
-	enough := c.cautionOf(failed, side(totalSide, t.Long), t.Long, parameter(parameterBudget))
+	enough := c.caution(failed, side(totalSide, t.Long), t.Long, parameter(parameterBudget))
 	burn := c.record(burnSeries, chain(parser.LAND, over, now, enough), map[string]string{"tier": t.Name})
 	return append([]rulefmt.Rule{burn}, c.alerts([]tierUse{{Tier: t, levels: levels}})...)
 }

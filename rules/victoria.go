@@ -44,7 +44,7 @@ func victoria(groups []rulefmt.RuleGroup) ([]rulefmt.RuleGroup, error) {
 	out := slices.Clone(groups)
 	for i := range out {
 		out[i].QueryOffset = nil
-		out[i].Rules = slices.Clone(out[i].Rules)
+		out[i].Rules = c.withoutCandidates(out[i].Rules)
 		for j := range out[i].Rules {
 			r := &out[i].Rules[j]
 			switch {
@@ -58,6 +58,72 @@ func victoria(groups []rulefmt.RuleGroup) ([]rulefmt.RuleGroup, error) {
 		}
 	}
 	return out, errors.Join(c.errs...)
+}
+
+// withoutCandidates returns rules that look for what burns in one step: what a
+// rule records, vmalert's next one does not see until the next evaluation.
+func (c *compiler) withoutCandidates(rules []rulefmt.Rule) []rulefmt.Rule {
+	out := make([]rulefmt.Rule, 0, len(rules))
+	candidates := map[string]string{} // by tier
+	for _, r := range rules {
+		if r.Record == candidateSeries {
+			candidates[r.Labels["tier"]] = r.Expr
+			continue
+		}
+		if text := candidates[r.Labels["tier"]]; text != "" && r.Record == burnSeries {
+			r.Expr = c.inlined(r, text)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// inlined returns the expression of a burn with the candidates in the place of
+// their series; what is computed of the candidates alone is then of all.
+func (c *compiler) inlined(r rulefmt.Rule, candidates string) string {
+	burn, err := newParser().ParseExpr(r.Expr)
+	if err != nil {
+		c.errs = append(c.errs, fmt.Errorf("%s: %w", r.Record, err))
+		return r.Expr
+	}
+	whole, err := newParser().ParseExpr(candidates)
+	if err != nil {
+		c.errs = append(c.errs, fmt.Errorf("%s: %w", candidateSeries, err))
+		return r.Expr
+	}
+	return c.print(r.Record, replaced(burn, func(e parser.Expr) parser.Expr {
+		if b, ok := e.(*parser.BinaryExpr); ok && b.Op == parser.LAND && isCandidates(b.RHS) {
+			return b.LHS
+		}
+		if isCandidates(e) {
+			return operand(whole)
+		}
+		return e
+	}))
+}
+
+func isCandidates(e parser.Expr) bool {
+	vs, ok := e.(*parser.VectorSelector)
+	return ok && vs.Name == candidateSeries
+}
+
+// replaced returns an expression of which every part, from the top, is what
+// the function makes of it.
+func replaced(e parser.Expr, by func(parser.Expr) parser.Expr) parser.Expr {
+	e = by(e)
+	switch e := e.(type) {
+	case *parser.BinaryExpr:
+		e.LHS, e.RHS = replaced(e.LHS, by), replaced(e.RHS, by)
+	case *parser.ParenExpr:
+		e.Expr = replaced(e.Expr, by)
+	case *parser.AggregateExpr:
+		e.Expr = replaced(e.Expr, by)
+	case *parser.Call:
+		for i := range e.Args {
+			e.Args[i] = replaced(e.Args[i], by)
+		}
+	}
+	return e
 }
 
 // bracketed returns an expression with parentheses around selectors that
