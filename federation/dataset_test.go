@@ -75,6 +75,25 @@ func dataset(seed int64, extra ...labels.Labels) []testSeries {
 	return out
 }
 
+// oddities returns series that are sparse, or whose values are special.
+func oddities(seed int64) []testSeries {
+	rnd := rand.New(rand.NewPCG(uint64(seed), 1))
+	out := []testSeries{
+		generate(rnd, special(rnd), labels.FromStrings("__name__", "odd_values", "instance", "n1")),
+		generate(rnd, constant(1)(rnd), labels.FromStrings("__name__", "up", "instance", "n1", "job", "node")),
+	}
+	for _, instance := range []string{"n1", "n2"} {
+		s := generate(rnd, counter(rnd), labels.FromStrings("__name__", "sparse", "instance", instance))
+		kept := s.samples[:0]
+		for i := 0; i < len(s.samples); i += 15 + rnd.IntN(10) {
+			kept = append(kept, s.samples[i])
+		}
+		s.samples = kept
+		out = append(out, s)
+	}
+	return out
+}
+
 // generate makes a series whose first sample is always there.
 func generate(rnd *rand.Rand, next func(i int) sample, set labels.Labels) testSeries {
 	jitter := rnd.Int64N(3000)

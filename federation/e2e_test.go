@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 	"golang.org/x/sync/errgroup"
 
@@ -56,8 +57,16 @@ func startRealWorld(t *testing.T) *realWorld {
 	w := &realWorld{clusters: map[string]*servers.Prometheus{}, urls: map[string]string{}}
 	var all []testSeries
 	specs := []servers.PrometheusSpec{}
+	extra := map[string][]labels.Labels{ // labels as external ones, of series themselves
+		"hangzhou": {labels.FromStrings("__name__", "own", "cluster", "somewhere")},
+		"tencent": {
+			labels.FromStrings("__name__", "own", "prometheus", "monitoring/k8s"),
+			labels.FromStrings("__name__", "own", "prometheus", "other"),
+			labels.FromStrings("__name__", "only_tencent", "instance", "n1"),
+		},
+	}
 	for i, name := range []string{"hangzhou", "beijing", "tencent"} {
-		series := dataset(int64(100 + i))
+		series := append(dataset(int64(100+i), extra[name]...), oddities(int64(i))...)
 		all = append(all, relabel(federation.Cluster{Name: name}, series)...)
 		specs = append(specs, blockSpec(t, name, own[name], series))
 	}
@@ -97,14 +106,18 @@ func blockSpec(t *testing.T, name, external string, series []testSeries) servers
 }
 
 func (w *realWorld) federate(t *testing.T) {
-	w.fed = newFederation(t, federation.Config{Timeout: 5 * time.Second, Clusters: []federation.Cluster{
-		{Name: "hangzhou", URLs: []string{w.urls["hangzhou"]}},
-		{Name: "beijing", URLs: []string{w.urls["beijing"]}},
-		{Name: "tencent", URLs: []string{w.urls["tencent"]}, ReplicaLabels: []string{"prometheus_replica"}},
-	}})
+	w.fed = newFederation(t, federation.Config{Timeout: 5 * time.Second, Clusters: w.config()})
 	srv := httptest.NewServer(w.fed.Handler())
 	t.Cleanup(srv.Close)
 	w.api = srv.URL
+}
+
+func (w *realWorld) config() []federation.Cluster {
+	return []federation.Cluster{
+		{Name: "hangzhou", URLs: []string{w.urls["hangzhou"]}},
+		{Name: "beijing", URLs: []string{w.urls["beijing"]}},
+		{Name: "tencent", URLs: []string{w.urls["tencent"]}, ReplicaLabels: []string{"prometheus_replica"}},
+	}
 }
 
 // answer is what an API says.
@@ -114,7 +127,7 @@ type answer struct {
 	body        string
 }
 
-func ask(t *testing.T, method, base, path string, form url.Values) answer {
+func ask(t testing.TB, method, base, path string, form url.Values) answer {
 	t.Helper()
 	target, body := base+path, io.Reader(http.NoBody)
 	if method == http.MethodPost {

@@ -120,10 +120,12 @@ func (w *world) setReference(t testing.TB) {
 	w.parser, w.engine = newReferenceEngine()
 }
 
+func newReferenceParser() parser.Parser { return parser.NewParser(parser.Options{}) }
+
 // newReferenceEngine returns a Prometheus' engine with the defaults that
 // federation has.
 func newReferenceEngine() (parser.Parser, *promql.Engine) {
-	p := parser.NewParser(parser.Options{})
+	p := newReferenceParser()
 	return p, promql.NewEngine(promql.EngineOpts{
 		MaxSamples: federation.DefaultMaxSamples, Timeout: time.Minute, LookbackDelta: federation.DefaultLookbackDelta,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },

@@ -132,32 +132,28 @@ type traffic struct {
 // count notes requests on their way to next.
 func (tr *traffic) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch strings.TrimPrefix(r.URL.Path, "/api/v1/") {
-		case "read":
-			tr.mu.Lock()
-			tr.read++
-			tr.mu.Unlock()
-		case "query", "query_range":
-			text := queryOf(r)
-			tr.mu.Lock()
-			tr.queries = append(tr.queries, text)
-			tr.mu.Unlock()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the client is gone
 		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		tr.note(strings.TrimPrefix(r.URL.Path, "/api/v1/"), r.URL.Query(), body)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// queryOf returns the query of a request, whose body can still be read.
-func queryOf(r *http.Request) string {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return ""
+func (tr *traffic) note(path string, form url.Values, body []byte) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	switch path {
+	case "read":
+		tr.read++
+	case "query", "query_range":
+		if posted, err := url.ParseQuery(string(body)); err == nil && posted.Has("query") {
+			form = posted
+		}
+		tr.queries = append(tr.queries, form.Get("query"))
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("query") {
-		return form.Get("query")
-	}
-	return r.URL.Query().Get("query")
 }
 
 // take returns what was asked since the last call.
