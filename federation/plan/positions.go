@@ -1,0 +1,50 @@
+package plan
+
+import (
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
+)
+
+// Origins maps where subexpressions begin in Text to where what they stand
+// for begins in the expression that was planned, both in bytes. What begins
+// at one place of Text but at several of the expression is left out: an
+// annotation of the cluster that names it cannot be told to the user. The
+// error is one of the parser.
+func (q *Query) Origins(p parser.Parser) (map[posrange.Pos]posrange.Pos, error) {
+	parsed, err := p.ParseExpr(q.Text)
+	if err != nil {
+		return nil, err
+	}
+	out, unsure := map[posrange.Pos]posrange.Pos{}, map[posrange.Pos]bool{}
+	beside(parsed, q.sent, func(text, user parser.Node) {
+		from, to := text.PositionRange().Start, user.PositionRange().Start
+		if known, ok := out[from]; ok && known != to {
+			unsure[from] = true
+		}
+		out[from] = to
+	})
+	for at := range unsure {
+		delete(out, at)
+	}
+	return out, nil
+}
+
+// beside walks two trees of the same form. The engine looks through
+// parentheses around arguments, of which only one of the trees may have any.
+func beside(a, b parser.Node, visit func(a, b parser.Node)) {
+	_, inA := a.(*parser.ParenExpr)
+	_, inB := b.(*parser.ParenExpr)
+	switch {
+	case inA && !inB:
+		beside(a.(*parser.ParenExpr).Expr, b, visit)
+		return
+	case inB && !inA:
+		beside(a, b.(*parser.ParenExpr).Expr, visit)
+		return
+	}
+	visit(a, b)
+	as, bs := parser.Children(a), parser.Children(b)
+	for i := range min(len(as), len(bs)) {
+		beside(as[i], bs[i], visit)
+	}
+}
