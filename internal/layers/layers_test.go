@@ -19,7 +19,7 @@ const module = "github.com/midwatch-slo/midwatch"
 var layerOf = map[string]int{
 	"cmd": 5, "demo": 5,
 	"app":   4,
-	"rules": 3, "federation": 3, "incident": 3, "oncall": 3, "correlate": 3, "notifiers": 3, "store": 3, "web": 3, "dashboards": 3, "report": 3,
+	"rules": 3, "federation": 3, "fleet": 3, "incident": 3, "oncall": 3, "correlate": 3, "notifiers": 3, "store": 3, "web": 3, "dashboards": 3, "report": 3,
 	"page": 2, "silence": 2, "ingest": 2,
 	"slo": 1, "alert": 1,
 	"internal": 0,
