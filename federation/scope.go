@@ -90,11 +90,11 @@ func (s *scope) conclude(res *promql.Result) (*promql.Result, string) {
 	var unavailable unavailableError
 	switch {
 	case errors.As(res.Err, &unavailable):
-		return &promql.Result{Err: unavailable}, "error"
+		return &promql.Result{Err: unavailable, Warnings: withFirst(s.warnings(), nil)}, "error"
 	case res.Err != nil:
 		return &promql.Result{Err: endOfTime(res.Err), Warnings: res.Warnings}, "error"
 	case missing > 0 && (missing == asked || s.failPartial):
-		return &promql.Result{Err: s.unavailable()}, "error"
+		return &promql.Result{Err: s.unavailable(), Warnings: withFirst(s.warnings(), nil)}, "error"
 	}
 	res.Warnings = withFirst(s.warnings(), res.Warnings)
 	if missing > 0 {
@@ -117,7 +117,7 @@ func (s *scope) warnings() []error {
 	defer s.mu.Unlock()
 	var out []error
 	if len(s.missing) > 0 {
-		out = append(out, fmt.Errorf("missing from this answer: %s", s.list()))
+		out = append(out, &missingError{text: "missing from this answer: " + s.list(), clusters: maps.Clone(s.missing)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.same)) {
 		who := "clusters"
