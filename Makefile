@@ -57,7 +57,7 @@ golden: tools ## write the golden files anew
 	go test ./slo ./rules ./page ./oncall ./report ./notifiers/email ./notifiers/slack ./cmd/midwatch -run Golden -update
 
 .PHONY: bench
-bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the folder of the measuring tool
+bench: tools build ## what alerts, pages, rules and queries over clusters cost; MIDWATCH_SHARED is the folder of the measuring tool
 	go test -run '^$$' -bench . -benchmem ./incident
 	go test -run '^$$' -bench PageLatency -benchtime 500x ./app
 	@tools/bench-rulecost
@@ -65,6 +65,7 @@ bench: tools build ## what alerts, pages and rules cost; MIDWATCH_SHARED is the 
 	@tools/bench-compile
 	@tools/bench-corpus
 	@go run ./internal/bench10k -limit 3
+	@tools/bench-federation
 	@tools/bench-alertload
 
 .PHONY: chaos

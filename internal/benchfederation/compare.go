@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // compare sees that everybody who answers for all clusters gives what one
@@ -40,6 +42,28 @@ func (m *meter) compare(ctx context.Context, subjects []subject, l *line) error 
 		l.differs[s.name] = difference
 	}
 	return nil
+}
+
+// whole waits until a subject answers for every cluster: one that finds them
+// by and by says sooner that it is ready.
+func (m *meter) whole(ctx context.Context, s subject) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		bodies, _, err := m.ask(ctx, s, `group by (cluster) (http_requests_total)`)
+		if err == nil {
+			if found, err := vector(bodies[0]); err == nil && len(found) == clusters {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer for %d clusters: %w", s.name, clusters, errors.Join(ctx.Err(), err))
+		case <-tick.C:
+		}
+	}
 }
 
 // vector reads the values of an answer by their labels.

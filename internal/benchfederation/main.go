@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 )
@@ -75,8 +76,9 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return fmt.Errorf("write data: %w", err)
 	}
+	debug.FreeOSMemory() // the servers may have it
 	fmt.Printf("data written in %.0f s\n", time.Since(began).Seconds())
-	w, err := start(ctx, dir, o)
+	w, err := start(ctx, dir, end, o)
 	if err != nil {
 		return err
 	}

@@ -56,8 +56,8 @@ type subject struct {
 
 func (w *world) subjects() []subject {
 	all := []subject{{onePrometheus, []string{w.reference}}, {floor, w.clusters}, {midwatch, []string{w.midwatch.url}}}
-	if w.thanos != nil {
-		all = append(all, subject{thanos, []string{w.thanos.url}})
+	if w.flat != nil {
+		all = append(all, subject{flat, []string{w.flat.url}}, subject{distributed, []string{w.distributed.url}})
 	}
 	return all
 }
@@ -66,7 +66,8 @@ const (
 	onePrometheus = "one Prometheus"
 	floor         = "floor"
 	midwatch      = "Midwatch"
-	thanos        = "Thanos"
+	flat          = "Thanos"
+	distributed   = "Thanos, distributed"
 )
 
 // meter asks queries.

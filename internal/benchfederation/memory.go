@@ -10,8 +10,8 @@ import (
 // measured returns the processes whose memory is measured.
 func (w *world) measured() map[string]*peer {
 	all := map[string]*peer{midwatch: w.midwatch}
-	if w.thanos != nil {
-		all[thanos] = w.thanos
+	if w.flat != nil {
+		all[flat], all[distributed] = w.flat, w.distributed
 	}
 	return all
 }

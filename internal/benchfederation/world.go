@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -20,8 +21,9 @@ type world struct {
 	reference string
 	clusters  []string
 	midwatch  *peer
-	thanos    *peer // nil: there is none
 	running   []*servers.Process
+
+	flat, distributed *peer // of Thanos; nil: there is none
 }
 
 // peer is something that answers for all clusters.
@@ -31,7 +33,7 @@ type peer struct {
 }
 
 // start starts all servers. What is started when one fails is stopped.
-func start(ctx context.Context, dir string, o options) (w *world, err error) {
+func start(ctx context.Context, dir string, end time.Time, o options) (w *world, err error) {
 	w = &world{}
 	defer func() {
 		if err != nil {
@@ -45,7 +47,7 @@ func start(ctx context.Context, dir string, o options) (w *world, err error) {
 		return w, err
 	}
 	if o.thanos != "" {
-		err = w.startThanos(ctx, filepath.Join(dir, "thanos"), o.thanos)
+		err = w.startThanos(ctx, filepath.Join(dir, "thanos"), o.thanos, end)
 	}
 	return w, err
 }
@@ -128,35 +130,47 @@ func (w *world) startMidwatch(ctx context.Context, dir, command string) error {
 	return err
 }
 
-// startThanos starts a sidecar beside each cluster, and what asks them all.
-func (w *world) startThanos(ctx context.Context, dir, command string) error {
+// startThanos starts a sidecar beside each cluster and what asks them all: once
+// flat, and once distributed over one more for each cluster.
+func (w *world) startThanos(ctx context.Context, dir, command string, end time.Time) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	args := []string{"query", "--log.level=warn", "--query.replica-label=none"}
+	var sidecars, leaves []string
 	for i, u := range w.clusters {
-		http, grpc, err := twoAddresses()
+		_, sidecar, err := w.startOne(ctx, dir, command, "thanos sidecar "+clusterName(i), "sidecar", "--prometheus.url="+u)
 		if err != nil {
 			return err
 		}
-		if _, err := w.peer(ctx, "thanos sidecar "+clusterName(i), dir, command, http, "sidecar", "--log.level=warn", "--prometheus.url="+u, "--http-address="+http, "--grpc-address="+grpc); err != nil {
+		_, leaf, err := w.startOne(ctx, dir, command, "thanos leaf "+clusterName(i), "query", "--query.promql-engine=thanos", "--endpoint="+sidecar)
+		if err != nil {
 			return err
 		}
-		args = append(args, "--endpoint="+grpc)
+		sidecars, leaves = append(sidecars, "--endpoint="+sidecar), append(leaves, "--endpoint="+leaf)
 	}
-	http, grpc, err := twoAddresses()
-	if err != nil {
+	var err error
+	if w.flat, _, err = w.startOne(ctx, dir, command, "thanos query", append([]string{"query"}, sidecars...)...); err != nil {
 		return err
 	}
-	w.thanos, err = w.peer(ctx, "thanos query", dir, command, http, append(args, "--http-address="+http, "--grpc-address="+grpc)...)
-	return err
+	args := append([]string{"query", "--query.promql-engine=thanos", "--query.mode=distributed"}, leaves...)
+	if w.distributed, _, err = w.startOne(ctx, dir, command, "thanos distributed", args...); err != nil {
+		return err
+	}
+	m := newMeter(end)
+	return errors.Join(m.whole(ctx, subject{flat, []string{w.flat.url}}), m.whole(ctx, subject{distributed, []string{w.distributed.url}}))
 }
 
-func twoAddresses() (one, other string, err error) {
-	if one, err = servers.FreeAddr(); err == nil {
-		other, err = servers.FreeAddr()
+// startOne starts a component of Thanos and returns its address for others.
+func (w *world) startOne(ctx context.Context, dir, command, name string, args ...string) (p *peer, grpc string, err error) {
+	http, err := servers.FreeAddr()
+	if err != nil {
+		return nil, "", err
 	}
-	return one, other, err
+	if grpc, err = servers.FreeAddr(); err != nil {
+		return nil, "", err
+	}
+	p, err = w.peer(ctx, name, dir, command, http, append(args, "--log.level=warn", "--http-address="+http, "--grpc-address="+grpc)...)
+	return p, grpc, err
 }
 
 func (w *world) peer(ctx context.Context, name, dir, command, address string, args ...string) (*peer, error) {
