@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // posted are the paths that every Prometheus takes by POST too, where a long
@@ -26,11 +28,17 @@ func posted() []string {
 // The error is one for cause; it holds neither URLs nor credentials. What the
 // body fails with may be given to cause too.
 func (r *replica) ask(ctx context.Context, path string, form url.Values) (*http.Response, error) {
-	req, err := r.question(ctx, path, form)
+	b, err := r.backend(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req, err := r.question(ctx, path, with(form, b.params()))
 	if err != nil {
 		return nil, fmt.Errorf("write request: %w", err)
 	}
-	req.Header.Set("Accept-Encoding", "gzip")
+	if r.compresses() {
+		req.Header.Set("Accept-Encoding", "gzip")
+	}
 	resp, err := r.do(req)
 	if err != nil {
 		return nil, err
@@ -62,6 +70,44 @@ func (r *replica) question(ctx context.Context, path string, form url.Values) (*
 	// closed is replaced; an empty value is not sent.
 	req.Header["Idempotency-Key"] = []string{}
 	return req, nil
+}
+
+// with returns a form with more in it.
+func with(form, more url.Values) url.Values {
+	if len(more) == 0 {
+		return form
+	}
+	all := maps.Clone(form)
+	if all == nil {
+		all = url.Values{}
+	}
+	maps.Copy(all, more)
+	return all
+}
+
+// compression says whether servers are asked to compress what they answer.
+type compression string
+
+// The kinds of compression. By default a server is asked to compress when it
+// is farther away than nearby: closer than that, compressing takes longer than
+// sending.
+const (
+	autoCompression compression = "auto"
+	gzipCompression compression = "gzip"
+	noCompression   compression = "none"
+
+	nearby = 5 * time.Millisecond
+)
+
+// compresses tells whether answers are worth compressing.
+func (r *replica) compresses() bool {
+	switch r.compression {
+	case gzipCompression:
+		return true
+	case noCompression:
+		return false
+	}
+	return time.Duration(r.dialed.Load()) > nearby
 }
 
 // unzipped is a compressed body as it was before.

@@ -71,8 +71,16 @@ func cause(err error, limit time.Duration) string {
 		several replicaErrors
 		token   tokenError
 		file    *fs.PathError
+		open    openError
+		busy    busyError
 	)
 	switch {
+	case errors.As(err, &open):
+		return open.cause
+	case errors.As(err, &busy):
+		return busy.Error()
+	case errors.Is(err, errInexact):
+		return errInexact.Error()
 	case errors.As(err, &several):
 		return several.cause(limit)
 	case errors.As(err, &token):
@@ -114,9 +122,21 @@ func (e replicaErrors) Unwrap() []error { return e }
 func (e replicaErrors) cause(limit time.Duration) string {
 	causes := make([]string, len(e))
 	for i, err := range e {
-		causes[i] = fmt.Sprintf("replica %d: %s", i+1, cause(err, limit))
+		causes[i] = cause(err, limit)
 	}
-	return strings.Join(causes, ", ")
+	return ofReplicas(causes)
+}
+
+// ofReplicas joins why the replicas of a cluster do not answer.
+func ofReplicas(causes []string) string {
+	if len(causes) == 1 {
+		return causes[0]
+	}
+	named := make([]string, len(causes))
+	for i, c := range causes {
+		named[i] = fmt.Sprintf("replica %d: %s", i+1, c)
+	}
+	return strings.Join(named, ", ")
 }
 
 // outcome names the result of a request for metrics.
@@ -126,6 +146,8 @@ func outcome(err error) string {
 		return "success"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
+	case errors.As(err, new(openError)):
+		return "not_asked"
 	case isTimeout(err):
 		return "timeout"
 	case errors.Is(err, errTooMuch):

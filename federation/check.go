@@ -2,30 +2,23 @@ package federation
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/midwatch-slo/midwatch/federation/plan"
 )
 
-const (
-	maxBuildInfoBytes = 64 << 10
-	maxVersionLength  = 64
-)
-
-// ClusterStatus is what Check finds out of one cluster.
+// ClusterStatus is what is known of one cluster.
 type ClusterStatus struct {
 	Name     string
-	Up       bool      // at least one replica answers remote read
-	Since    time.Time // of the last change of Up as queries saw it; zero before the first query
+	Up       bool      // at least one replica answers
+	Known    bool      // whether Up has been found out yet
+	Since    time.Time // of the last change of Up; zero before it is known
+	Cause    string    // why it does not answer; "" when Up
 	Labels   map[string]string
 	Replicas []ReplicaStatus // in the order of the URLs
 }
@@ -45,12 +38,21 @@ func (s ClusterStatus) Problems() []string {
 	return out
 }
 
-// ReplicaStatus is what Check finds out of one server.
+// ReplicaStatus is what is known of one server.
 type ReplicaStatus struct {
 	URL     string // without credentials
-	Up      bool   // it answers remote read
-	Problem string // why it does not; "" when Up
-	Version string // of Prometheus; "" when it does not tell
+	Up      bool   // it answers
+	Known   bool   // whether Up has been found out yet
+	Since   time.Time
+	Problem string // why it does not answer; "" when Up
+	Asked   bool   // queries are sent to it; false while it does not answer probes
+	Backend string // what it is, such as "Prometheus" or "Thanos"; "" when that is unknown
+	Version string // "" when it does not tell
+	// RemoteRead tells that raw samples come by remote read: the only way that
+	// keeps native histograms.
+	RemoteRead bool
+	// Pushes is what is evaluated there: "everything", "selectors" or "nothing".
+	Pushes string
 	// ExternalLabels are the server's own; nil when it does not tell.
 	ExternalLabels map[string]string
 	// Differences says how ExternalLabels differ from the configured ones, a
@@ -58,9 +60,48 @@ type ReplicaStatus struct {
 	Differences []string
 }
 
-// Check asks every server of every cluster, all at once, whether it answers
-// remote read, which version it is and which external labels it has. It takes
-// no longer than the timeout of a cluster.
+// Status returns what is known of every cluster, and asks none. Without Watch
+// that is what queries have found out.
+func (f *Federation) Status() []ClusterStatus {
+	out := make([]ClusterStatus, len(f.clusters))
+	for i, c := range f.clusters {
+		out[i] = c.status()
+	}
+	return out
+}
+
+func (c *cluster) status() ClusterStatus {
+	now := c.health.get()
+	s := ClusterStatus{
+		Name: c.name, Labels: maps.Clone(c.external), Replicas: make([]ReplicaStatus, len(c.replicas)),
+		Up: now.health == healthUp, Known: now.health != healthUnknown, Since: now.since, Cause: now.cause,
+	}
+	for i, r := range c.replicas {
+		s.Replicas[i] = c.replicaStatus(r)
+	}
+	return s
+}
+
+func (c *cluster) replicaStatus(r *replica) ReplicaStatus {
+	now := r.state.get()
+	b, told := r.is.last()
+	s := ReplicaStatus{
+		URL: r.address(), Up: now.health == healthUp, Known: now.health != healthUnknown, Since: now.since, Problem: now.cause,
+		Asked: r.breaker.open() == nil, Backend: b.kind.String(), Version: b.version, RemoteRead: !r.readless(b),
+		Pushes: "nothing",
+	}
+	if told {
+		s.Pushes = map[plan.Pushes]string{plan.PushAll: "everything", plan.PushSelectors: "selectors", plan.PushNothing: "nothing"}[r.pushes(b)]
+	}
+	if own, told := r.own.last(); told && s.RemoteRead { // else they are not in answers
+		s.ExternalLabels, s.Differences = own, c.differences(own)
+	}
+	return s
+}
+
+// Check asks every server of every cluster, all at once, whether it answers,
+// which version it is and which external labels it has. It takes no longer
+// than the timeout of a cluster.
 func (f *Federation) Check(ctx context.Context) []ClusterStatus {
 	out := make([]ClusterStatus, len(f.clusters))
 	var running sync.WaitGroup
@@ -72,92 +113,42 @@ func (f *Federation) Check(ctx context.Context) []ClusterStatus {
 }
 
 func (c *cluster) check(ctx context.Context) ClusterStatus {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := context.WithTimeout(probing(ctx), c.timeout)
 	defer cancel()
-	s := ClusterStatus{Name: c.name, Labels: maps.Clone(c.external), Replicas: make([]ReplicaStatus, len(c.replicas))}
+	errs := make([]error, len(c.replicas))
 	var running sync.WaitGroup
 	for i, r := range c.replicas {
-		running.Go(func() { s.Replicas[i] = c.checkReplica(ctx, r) })
+		running.Go(func() {
+			errs[i] = errors.Join(r.learn(ctx), r.probe(ctx))
+		})
 	}
 	running.Wait()
-	for _, r := range s.Replicas {
+	s := c.status()
+	s.Up, s.Known = false, true
+	for i, err := range errs {
+		r := &s.Replicas[i]
+		r.Up, r.Known, r.Problem = err == nil, true, ""
+		if err != nil {
+			r.Problem, r.Differences = cause(err, c.timeout), nil
+		}
 		s.Up = s.Up || r.Up
 	}
-	_, s.Since = c.health.state()
 	return s
 }
 
-func (c *cluster) checkReplica(ctx context.Context, r *replica) ReplicaStatus {
+// address returns the URL without credentials.
+func (r *replica) address() string {
 	base := *r.base
 	base.User = nil
-	s := ReplicaStatus{URL: base.String()}
-	if err := r.probe(ctx); err != nil {
-		s.Problem = cause(err, c.timeout)
-		return s
-	}
-	s.Up = true
-	s.Version, _ = r.version(ctx) // one that does not tell is as good
-	own, err := r.askIdentity(ctx)
-	if err != nil || own == nil {
-		s.Differences = []string{"it does not tell its external labels, so they cannot be compared, and any that are not configured stay in answers"}
-		return s
-	}
-	s.ExternalLabels = own
-	s.Differences = c.differences(own)
-	return s
+	return base.String()
 }
 
-// probe reads a series that does not exist.
-func (r *replica) probe(ctx context.Context) error {
-	now := time.Now().UnixMilli()
-	sel := selection{mint: now, maxt: now, matchers: []*labels.Matcher{
-		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "midwatch_federation_probe"),
-	}}
-	p, err := newReading(sel, nil, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := r.post(ctx, p.request)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = decode(resp, sel, len(p.request.Queries), &budget{limit: maxBuildInfoBytes})
-	return err
-}
-
-// version returns the version that the server says it is.
-func (r *replica) version(ctx context.Context) (string, error) {
-	resp, err := r.get(ctx, "status/buildinfo")
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBuildInfoBytes))
-	if err != nil {
-		return "", fmt.Errorf("read build information: %w", err)
-	}
-	return parseVersion(body)
-}
-
-func parseVersion(body []byte) (string, error) {
-	var answer struct {
-		Data struct {
-			Version string `json:"version"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return "", fmt.Errorf("read build information: %w", err)
-	}
-	v := answer.Data.Version
-	if len(v) > maxVersionLength || strings.ContainsFunc(v, func(r rune) bool { return r < '!' || r > '~' }) {
-		return "", errors.New("read build information: the version is not valid")
-	}
-	return v, nil
-}
-
-// differences compares a server's external labels with the configured ones.
+// differences compares a server's external labels, nil when it does not tell
+// them, with the configured ones.
 func (c *cluster) differences(own map[string]string) []string {
+	if own == nil {
+		return []string{"it does not tell its external labels, so they cannot be compared, and any that are not configured stay in answers"}
+	}
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(c.external)) {
 		switch value, ok := own[name]; {

@@ -25,15 +25,15 @@ func TestCheck(t *testing.T) {
 		{Name: "three", URLs: []string{silent}},
 	}})
 	want := []federation.ClusterStatus{
-		{Name: "one", Up: true, Labels: map[string]string{"cluster": "one"}, Replicas: []federation.ReplicaStatus{
-			{URL: fine, Up: true, Version: "3.15.0", ExternalLabels: map[string]string{"cluster": "one", "replica": "a"}},
-			{URL: broken, Problem: "answered 404 Not Found"},
+		{Name: "one", Up: true, Known: true, Labels: map[string]string{"cluster": "one"}, Replicas: []federation.ReplicaStatus{
+			{URL: fine, Up: true, Known: true, Asked: true, Backend: "Prometheus", Version: "3.15.0", RemoteRead: true, Pushes: "everything", ExternalLabels: map[string]string{"cluster": "one", "replica": "a"}},
+			{URL: broken, Known: true, Asked: true, RemoteRead: true, Pushes: "nothing", Problem: "answered 404 Not Found"},
 		}},
-		{Name: "two", Labels: map[string]string{"cluster": "two"}, Replicas: []federation.ReplicaStatus{
-			{URL: hanging, Problem: "no answer within 400ms"},
+		{Name: "two", Known: true, Labels: map[string]string{"cluster": "two"}, Replicas: []federation.ReplicaStatus{
+			{URL: hanging, Known: true, Asked: true, RemoteRead: true, Pushes: "nothing", Problem: "no answer within 400ms"},
 		}},
-		{Name: "three", Up: true, Labels: map[string]string{"cluster": "three"}, Replicas: []federation.ReplicaStatus{
-			{URL: silent, Up: true, Version: "3.15.0", Differences: []string{"it does not tell its external labels, so they cannot be compared, and any that are not configured stay in answers"}},
+		{Name: "three", Up: true, Known: true, Labels: map[string]string{"cluster": "three"}, Replicas: []federation.ReplicaStatus{
+			{URL: silent, Up: true, Known: true, Asked: true, Backend: "Prometheus", Version: "3.15.0", RemoteRead: true, Pushes: "everything", Differences: []string{"it does not tell its external labels, so they cannot be compared, and any that are not configured stay in answers"}},
 		}},
 	}
 	begin := time.Now()

@@ -19,14 +19,14 @@ const tokenTimeout = 10 * time.Second
 // newClient returns a client that keeps connections and has no deadline of
 // its own: every request brings one. dialed is told how long each connection
 // took to be made, without the look-up of the name.
-func newClient(h HTTP, name string, dialed func(time.Duration)) (*http.Client, error) {
+func newClient(h HTTP, dialed func(time.Duration)) (*http.Client, error) {
 	c, err := h.clientConfig()
 	if err != nil {
 		return nil, err
 	}
 	auth := c.OAuth2
 	c.OAuth2 = nil
-	rt, err := config.NewRoundTripperFromConfig(c, name, config.WithDialContextFunc(dial(dialed)), config.WithIdleConnTimeout(90*time.Second))
+	rt, err := config.NewRoundTripperFromConfig(c, "federation", config.WithDialContextFunc(dial(dialed)), config.WithIdleConnTimeout(90*time.Second))
 	if err != nil {
 		return nil, fmt.Errorf("make an HTTP client: %w", err)
 	}

@@ -22,6 +22,7 @@ const (
 	DefaultTimeout       = 10 * time.Second
 	DefaultQueryTimeout  = 2 * time.Minute  // as Prometheus' --query.timeout
 	DefaultMaxSamples    = 50_000_000       // as Prometheus' --query.max-samples
+	DefaultMaxRequests   = 20               // as Prometheus' --query.max-concurrency
 	DefaultMaxQueries    = 20               // as Prometheus' --query.max-concurrency
 	DefaultLookbackDelta = 5 * time.Minute  // as Prometheus' --query.lookback-delta
 	DefaultMaxBytes      = int64(512 << 20) // some 250 million float samples, compressed as they arrive
@@ -37,6 +38,14 @@ type Cluster struct {
 	Labels map[string]string `yaml:"labels"`
 	// ReplicaLabels are dropped from every series.
 	ReplicaLabels []string `yaml:"replica_labels"`
+	// Timeout is how long it has for one part of a query; default Config's.
+	Timeout model.Duration `yaml:"timeout"`
+	// MaxRequests is how many requests each of its servers is sent at once;
+	// others wait. Default 20, as many queries as a Prometheus runs at once.
+	MaxRequests int `yaml:"max_requests"`
+	// Compression is "auto", "gzip" or "none"; the default auto asks servers to
+	// compress that are more than 5 ms away.
+	Compression string `yaml:"compression"`
 	// HTTP says how all of its servers are reached.
 	HTTP `yaml:",inline"`
 }
@@ -50,7 +59,6 @@ type Config struct {
 	MaxBytes      int64                 // that all clusters together may send for one query; default 512 MiB
 	MaxQueries    int                   // that run at once; others wait; default 20
 	LookbackDelta time.Duration         // default 5 min
-	Rules         Rules                 // of Midwatch itself; nil: it evaluates none
 	Logger        *slog.Logger          // required
 	Registerer    prometheus.Registerer // nil registers nothing
 }

@@ -327,14 +327,14 @@ func TestTransitionsAreLoggedAndMeasured(t *testing.T) {
 		t.Error("the log has the password")
 	}
 	const want = `
-# HELP midwatch_federation_cluster_up Whether the cluster answered the last request that was put to it.
+# HELP midwatch_federation_cluster_up Whether the cluster answers: whether one of its servers answers probes, or, where nothing probes it, whether it answered the last query.
 # TYPE midwatch_federation_cluster_up gauge
 midwatch_federation_cluster_up{cluster="one"} 1
 # HELP midwatch_federation_queries_total Queries by result: complete, partial, error.
 # TYPE midwatch_federation_queries_total counter
 midwatch_federation_queries_total{result="complete"} 3
 midwatch_federation_queries_total{result="error"} 2
-# HELP midwatch_federation_requests_total Selectors asked of a cluster, by result: success, error, timeout, canceled, too_much.
+# HELP midwatch_federation_requests_total Selectors asked of a cluster, by result: success, error, timeout, canceled, too_much, not_asked (since it does not answer probes).
 # TYPE midwatch_federation_requests_total counter
 midwatch_federation_requests_total{cluster="one",result="error"} 2
 midwatch_federation_requests_total{cluster="one",result="success"} 3

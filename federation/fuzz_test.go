@@ -118,8 +118,8 @@ func FuzzIdentity(f *testing.F) {
 		if err == nil && own == nil {
 			t.Fatal("neither labels nor an error")
 		}
-		if v, _ := parseVersion(body); len(v) > maxVersionLength {
-			t.Fatalf("a version of %d bytes", len(v))
+		if b, _ := parseBackend(body); len(b.version) > maxVersionLength {
+			t.Fatalf("a version of %d bytes", len(b.version))
 		}
 	})
 }

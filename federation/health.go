@@ -7,40 +7,159 @@ import (
 	"time"
 )
 
-// health remembers whether a cluster answers, and since when.
+// condition is whether something answers, in the words of Prometheus' API for
+// targets.
+type condition string
+
+const (
+	healthUnknown condition = "unknown" // nobody asked yet
+	healthUp      condition = "up"
+	healthDown    condition = "down"
+)
+
+func healthOf(up bool) condition {
+	if up {
+		return healthUp
+	}
+	return healthDown
+}
+
+// snapshot is what is known of whether something answers.
+type snapshot struct {
+	health condition
+	since  time.Time // of the last change, or of the first answer
+	cause  string    // why it is down
+}
+
+// serverState is whether one server answers probes.
+type serverState struct {
+	mu      sync.Mutex
+	now     snapshot
+	doubtAt time.Time // of the first of the probes in a row that failed
+}
+
+func (s *serverState) get() snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.health == "" {
+		return snapshot{health: healthUnknown}
+	}
+	return s.now
+}
+
+// set notes whether the server answers; since counts where that has changed.
+func (s *serverState) set(up bool, cause string, since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.health != healthOf(up) {
+		s.now = snapshot{health: healthOf(up), since: since}
+	}
+	s.now.cause = cause
+}
+
+func (s *serverState) doubt(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubtAt = at
+}
+
+func (s *serverState) doubted() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doubtAt
+}
+
+// health remembers whether a cluster answers, and since when: as probes say,
+// or, while nobody probes it, as queries do.
 type health struct {
 	logger *slog.Logger
 
-	mu    sync.Mutex
-	known bool
-	up    bool
-	since time.Time // of the last change, or of the first answer
+	mu      sync.Mutex
+	watched bool
+	now     snapshot
 }
 
-// note takes in the outcome of a request; err is nil when it was answered.
-// Only changes are logged.
+func (h *health) watch(watched bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watched = watched
+}
+
+// note takes in the outcome of a query's request; err is nil when it was
+// answered.
 func (h *health) note(ctx context.Context, c *cluster, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	up := err == nil
-	c.metrics.setUp(c.name, up)
-	if h.known && h.up == up {
+	if h.watched {
 		return
 	}
-	before, first := h.since, !h.known
-	h.known, h.up, h.since = true, up, time.Now()
-	switch {
-	case !up:
-		h.logger.WarnContext(ctx, "cluster does not answer", "cluster", c.name, "cause", cause(err, c.timeout))
-	case !first:
-		h.logger.InfoContext(ctx, "cluster answers again", "cluster", c.name, "away", time.Since(before).Round(time.Millisecond))
+	next := snapshot{health: healthOf(err == nil), since: time.Now()}
+	if err != nil {
+		next.cause = cause(err, c.timeout)
+	}
+	h.become(ctx, c, next)
+}
+
+// observe takes in what the probes of the servers say: a cluster answers when
+// one of them does.
+func (h *health) observe(ctx context.Context, c *cluster) {
+	var (
+		causes []string
+		next   snapshot
+	)
+	for _, r := range c.replicas {
+		s := r.state.get()
+		switch {
+		case s.health == healthUp:
+			if next.health != healthUp || s.since.Before(next.since) {
+				next = s
+			}
+		case s.health == healthUnknown:
+			if next.health != healthUp {
+				next = s
+			}
+		default:
+			causes = append(causes, s.cause)
+			if next.health == "" || next.health == healthDown && s.since.After(next.since) {
+				next = s // the cluster is down since the last of them went
+			}
+		}
+	}
+	if next.health == healthDown {
+		next.cause = ofReplicas(causes)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if next.health != healthUnknown {
+		h.become(ctx, c, next)
 	}
 }
 
-// state returns whether the cluster answered the last request and since when
-// that is so; the time is zero before the first.
-func (h *health) state() (bool, time.Time) {
+// become notes how the cluster is now. Only changes are logged. The caller
+// holds the lock.
+func (h *health) become(ctx context.Context, c *cluster, next snapshot) {
+	before := h.now
+	c.metrics.setUp(c.name, next.health == healthUp)
+	if before.health == next.health {
+		h.now.cause = next.cause
+		return
+	}
+	h.now = next
+	c.metrics.setChanged(c.name, next.since)
+	switch {
+	case next.health == healthDown:
+		h.logger.WarnContext(ctx, "cluster does not answer", "cluster", c.name, "cause", next.cause)
+	case before.health != "":
+		h.logger.InfoContext(ctx, "cluster answers again", "cluster", c.name, "away", time.Since(before.since).Round(time.Millisecond))
+	}
+}
+
+// get returns whether the cluster answers and since when that is so.
+func (h *health) get() snapshot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.up, h.since
+	if h.now.health == "" {
+		return snapshot{health: healthUnknown}
+	}
+	return h.now
 }

@@ -13,6 +13,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	up       *prometheus.GaugeVec
+	changed  *prometheus.GaugeVec
+	replicas *prometheus.GaugeVec
 	queries  *prometheus.CounterVec
 }
 
@@ -23,7 +25,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "requests_total",
-			Help: "Selectors asked of a cluster, by result: success, error, timeout, canceled, too_much.",
+			Help: "Selectors asked of a cluster, by result: success, error, timeout, canceled, too_much, not_asked (since it does not answer probes).",
 		}, []string{"cluster", "result"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "request_duration_seconds",
@@ -32,8 +34,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}, []string{"cluster"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "cluster_up",
-			Help: "Whether the cluster answered the last request that was put to it.",
+			Help: "Whether the cluster answers: whether one of its servers answers probes, or, where nothing probes it, whether it answered the last query.",
 		}, []string{"cluster"}),
+		changed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "cluster_up_changed_timestamp_seconds",
+			Help: "Since when the cluster answers, or does not, in seconds since 1970.",
+		}, []string{"cluster"}),
+		replicas: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "replica_up",
+			Help: "Whether a server of the cluster answers probes. One that does not is not asked.",
+		}, []string{"cluster", "url"}),
 		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "queries_total",
 			Help: "Queries by result: complete, partial, error.",
@@ -46,6 +56,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m.requests = register(reg, m.requests, &err)
 	m.duration = register(reg, m.duration, &err)
 	m.up = register(reg, m.up, &err)
+	m.changed = register(reg, m.changed, &err)
+	m.replicas = register(reg, m.replicas, &err)
 	m.queries = register(reg, m.queries, &err)
 	return m, err
 }
@@ -69,10 +81,19 @@ func (m *metrics) observe(cluster, result string, d time.Duration) {
 	m.duration.WithLabelValues(cluster).Observe(d.Seconds())
 }
 
-func (m *metrics) setUp(cluster string, up bool) {
-	value := 0.0
-	if up {
-		value = 1
+func (m *metrics) setUp(cluster string, up bool) { m.up.WithLabelValues(cluster).Set(oneIf(up)) }
+
+func (m *metrics) setChanged(cluster string, at time.Time) {
+	m.changed.WithLabelValues(cluster).Set(float64(at.UnixMilli()) / 1000)
+}
+
+func (m *metrics) setReplica(cluster string, r *replica) {
+	m.replicas.WithLabelValues(cluster, r.address()).Set(oneIf(r.state.get().health == healthUp))
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
 	}
-	m.up.WithLabelValues(cluster).Set(value)
+	return 0
 }

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,17 +32,18 @@ const (
 	maxAmbiguous = 3
 )
 
-// replica is one Prometheus server.
+// replica is one server of a cluster.
 type replica struct {
-	base   *url.URL
-	client *http.Client
+	base    *url.URL
+	client  *http.Client
+	breaker *breaker
+	own     *belief[map[string]string] // its external labels; nil when it does not tell
+	is      *belief[backend]
+	state   serverState
 
-	asking   chan struct{} // of capacity 1: holds a token while own is asked for
-	ownMu    sync.Mutex
-	own      map[string]string // the server's external labels; nil when it does not tell
-	ownSince time.Time
-
-	dialed atomic.Int64 // nanoseconds that the last connection took to be made; 0 before the first
+	compression compression
+	dialed      atomic.Int64 // nanoseconds that the last connection took to be made; 0 before the first
+	remoteRead  atomic.Int32 // whether it serves remote read: readUntried, readWorks or readRefused
 }
 
 // newReplica returns a server of a cluster, at a URL.
@@ -52,8 +52,11 @@ func newReplica(c Cluster, raw string) (*replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &replica{base: base, asking: make(chan struct{}, 1)}
-	r.client, err = newClient(c.HTTP, c.Name, func(d time.Duration) { r.dialed.Store(max(1, int64(d))) })
+	r := &replica{
+		base: base, breaker: newBreaker(orDefault(c.MaxRequests, DefaultMaxRequests)), compression: compression(c.Compression),
+		own: newBelief[map[string]string](identityTTL), is: newBelief[backend](backendTTL),
+	}
+	r.client, err = newClient(c.HTTP, func(d time.Duration) { r.dialed.Store(max(1, int64(d))) })
 	return r, err
 }
 
@@ -126,7 +129,16 @@ func (p reading) undo(b *labels.Builder, raw rawSeries) {
 }
 
 // read asks the server for a selection. budget bounds the bytes it may send.
+// A server that does not serve remote read is asked by queries.
 func (r *replica) read(ctx context.Context, sel selection, known func(string) bool, budget *budget) (reading, []rawSeries, error) {
+	b, err := r.backend(ctx)
+	if err != nil {
+		return reading{}, nil, err
+	}
+	if r.readless(b) {
+		raw, err := r.readByQuery(ctx, b, sel, budget)
+		return reading{}, raw, err
+	}
 	own, err := r.identity(ctx)
 	if err != nil {
 		return reading{}, nil, err
@@ -141,7 +153,42 @@ func (r *replica) read(ctx context.Context, sel selection, known func(string) bo
 	}
 	defer resp.Body.Close()
 	raw, err := decode(resp, sel, len(p.request.Queries), budget)
+	if notServed(err) {
+		if byQuery, err := r.readByQuery(ctx, b, sel, budget); err == nil {
+			r.remoteRead.Store(readRefused)
+			return reading{}, byQuery, nil
+		}
+	}
+	if err == nil {
+		r.remoteRead.Store(readWorks)
+	}
 	return p, raw, err
+}
+
+// Whether a server serves remote read.
+const (
+	readUntried int32 = iota
+	readWorks
+	readRefused
+)
+
+// readless tells whether the server, which is b, serves no remote read.
+func (r *replica) readless(b backend) bool {
+	return b.kind == thanosKind || b.kind == victoriaKind || r.remoteRead.Load() == readRefused
+}
+
+// notServed tells whether an answer may be that of a server which does not
+// serve what was asked for.
+func notServed(err error) bool {
+	var status statusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch int(status) {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 func decode(resp *http.Response, sel selection, queries int, b *budget) ([]rawSeries, error) {
@@ -196,8 +243,26 @@ func (r *replica) get(ctx context.Context, path string) (*http.Response, error) 
 	return r.do(req)
 }
 
-// do sends a request. Its errors leave out the URL.
+// do sends a request when the breaker lets it through. Its errors leave out
+// the URL.
 func (r *replica) do(req *http.Request) (*http.Response, error) {
+	if isProbe(req.Context()) {
+		return r.send(req)
+	}
+	if err := r.breaker.enter(req.Context()); err != nil {
+		return nil, err
+	}
+	resp, err := r.send(req)
+	r.breaker.judge(resp, err)
+	if err != nil {
+		r.breaker.leave()
+		return nil, err
+	}
+	resp.Body = &guarded{ReadCloser: resp.Body, breaker: r.breaker}
+	return resp, nil
+}
+
+func (r *replica) send(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "midwatch")
 	resp, err := r.client.Do(req)
 	if ue, ok := errors.AsType[*url.Error](err); ok {
@@ -211,33 +276,7 @@ func (r *replica) endpoint(path string) string { return r.base.JoinPath("api", "
 // identity returns the server's own external labels, nil when it does not
 // tell. An error means that it cannot be reached.
 func (r *replica) identity(ctx context.Context) (map[string]string, error) {
-	own, age := r.believed()
-	if age < identityTTL {
-		return own, nil
-	}
-	select {
-	case r.asking <- struct{}{}:
-		defer func() { <-r.asking }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if own, age := r.believed(); age < identityTTL {
-		return own, nil
-	}
-	own, err := r.askIdentity(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.ownMu.Lock()
-	defer r.ownMu.Unlock()
-	r.own, r.ownSince = own, time.Now()
-	return own, nil
-}
-
-func (r *replica) believed() (map[string]string, time.Duration) {
-	r.ownMu.Lock()
-	defer r.ownMu.Unlock()
-	return r.own, time.Since(r.ownSince)
+	return r.own.get(ctx, r.askIdentity)
 }
 
 // askIdentity asks the server for its external labels. That it does not serve

@@ -1,0 +1,251 @@
+package federation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/midwatch-slo/midwatch/federation/plan"
+)
+
+const (
+	maxBuildInfoBytes = 64 << 10
+	maxVersionLength  = 64
+
+	// backendTTL is how long it is believed what a server is.
+	backendTTL = 30 * time.Second
+	// backendPatience is how long a query waits to know it, before it runs as
+	// if the server could do nothing.
+	backendPatience = time.Second
+)
+
+// kind is what a server is.
+type kind int
+
+const (
+	unknownKind kind = iota
+	prometheusKind
+	thanosKind
+	mimirKind
+	victoriaKind
+)
+
+// String returns the name of the product, "" where it is unknown.
+func (k kind) String() string {
+	return []string{"", "Prometheus", "Thanos", "Mimir", "VictoriaMetrics"}[k]
+}
+
+// backend is what a server says it is.
+type backend struct {
+	kind    kind
+	version string // "" when it does not tell
+}
+
+// pushes returns what the server, which is b, evaluates as Prometheus 3 does.
+// Ranges of Prometheus 2 are closed on the left; Thanos, Mimir and others that
+// are built of Prometheus, as what serves remote read is, have its engine of
+// whatever version, which evaluates selectors alike; VictoriaMetrics has one
+// of its own.
+func (r *replica) pushes(b backend) plan.Pushes {
+	switch major, _, _ := strings.Cut(b.version, "."); {
+	case b.kind == victoriaKind, b.kind == unknownKind && r.remoteRead.Load() != readWorks:
+		return plan.PushNothing
+	case b.kind == prometheusKind && atLeast(major, 3):
+		return plan.PushAll
+	}
+	return plan.PushSelectors
+}
+
+func atLeast(number string, least int) bool {
+	n, err := strconv.Atoi(number)
+	return err == nil && n >= least
+}
+
+// params returns what to add to a question so that the answer is whole or an
+// error: Thanos answers without a store that is away.
+func (b backend) params() url.Values {
+	if b.kind != thanosKind {
+		return nil
+	}
+	return url.Values{"partial_response": {"false"}, "dedup": {"true"}, "max_source_resolution": {"0s"}}
+}
+
+// parseBackend reads what a server answers to /api/v1/status/buildinfo.
+func parseBackend(body []byte) (backend, error) {
+	var answer struct {
+		Data struct {
+			Application string `json:"application"`
+			Version     string `json:"version"`
+			Revision    string `json:"revision"`
+			GoVersion   string `json:"goVersion"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return backend{}, fmt.Errorf("read build information: %w", err)
+	}
+	d := answer.Data
+	if len(d.Version) > maxVersionLength || strings.ContainsFunc(d.Version, func(r rune) bool { return r < '!' || r > '~' }) {
+		return backend{}, errors.New("read build information: the version is not valid")
+	}
+	b := backend{version: d.Version}
+	switch {
+	case d.Application != "":
+		if strings.Contains(d.Application, "Mimir") {
+			b.kind = mimirKind
+		}
+	case d.Version == "2.24.0" && d.Revision == "" && d.GoVersion == "": // what it says for Grafana's sake
+		b = backend{kind: victoriaKind}
+	case strings.HasPrefix(d.Version, "0."):
+		b.kind = thanosKind
+	case strings.HasPrefix(d.Version, "2."), strings.HasPrefix(d.Version, "3."):
+		b.kind = prometheusKind
+	}
+	return b, nil
+}
+
+// belief is what a server was last heard to say of itself.
+type belief[T any] struct {
+	ttl   time.Duration
+	turn  chan struct{} // of capacity 1: holds a token while the server is asked
+	mu    sync.Mutex
+	known bool
+	value T
+	since time.Time // of the last answer
+}
+
+func newBelief[T any](ttl time.Duration) *belief[T] {
+	return &belief[T]{ttl: ttl, turn: make(chan struct{}, 1)}
+}
+
+// get returns what is believed, and asks for it when that is old.
+func (b *belief[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	var none T
+	if value, fresh := b.fresh(); fresh {
+		return value, nil
+	}
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	if value, fresh := b.fresh(); fresh {
+		return value, nil
+	}
+	value, err := ask(ctx)
+	if err != nil {
+		return none, err
+	}
+	b.set(value)
+	return value, nil
+}
+
+func (b *belief[T]) set(value T) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.known, b.value, b.since = true, value, time.Now()
+}
+
+func (b *belief[T]) fresh() (T, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.value, b.known && time.Since(b.since) < b.ttl
+}
+
+// last returns what was heard last, however old, and whether anything was.
+func (b *belief[T]) last() (T, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.value, b.known
+}
+
+// inherit takes over what another one knows.
+func (b *belief[T]) inherit(from *belief[T]) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.known, b.value, b.since = from.known, from.value, from.since
+}
+
+// backend returns what the server is. An error means that it cannot be
+// reached.
+func (r *replica) backend(ctx context.Context) (backend, error) {
+	return r.is.get(ctx, r.askBackend)
+}
+
+// askBackend asks the server what it is. That it does not tell is no error.
+func (r *replica) askBackend(ctx context.Context) (backend, error) {
+	resp, err := r.get(ctx, "status/buildinfo")
+	if err != nil {
+		return backend{}, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return backend{}, statusError(resp.StatusCode)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return backend{}, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBuildInfoBytes))
+	if err != nil {
+		return backend{}, fmt.Errorf("read build information: %w", err)
+	}
+	b, err := parseBackend(body)
+	if err != nil {
+		return backend{}, nil //nolint:nilerr // then it does not tell.
+	}
+	return b, nil
+}
+
+// pushes returns what may be run in each cluster: what all of its servers can
+// run of which it is known what they are. It asks those that have not told, all
+// at once and not for long.
+func pushes(ctx context.Context, clusters []*cluster) []plan.Pushes {
+	ctx, cancel := context.WithTimeout(ctx, backendPatience)
+	defer cancel()
+	out := make([]plan.Pushes, len(clusters))
+	var running sync.WaitGroup
+	for i, c := range clusters {
+		if p, known := c.pushesKnown(); known {
+			out[i] = p
+			continue
+		}
+		running.Go(func() {
+			var asked sync.WaitGroup
+			for _, r := range c.replicas {
+				asked.Go(func() { _, _ = r.backend(ctx) }) // who does not answer stays unknown
+			}
+			asked.Wait()
+			out[i], _ = c.pushesKnown()
+		})
+	}
+	running.Wait()
+	return out
+}
+
+// pushesKnown returns what may be run in the cluster, and whether that is
+// known of every server that is thought to answer.
+func (c *cluster) pushesKnown() (p plan.Pushes, known bool) {
+	p, heard, known := plan.PushAll, false, true
+	for _, r := range c.replicas {
+		b, told := r.is.last()
+		if told {
+			heard, p = true, min(p, r.pushes(b))
+		} else if r.breaker.open() == nil {
+			known = false
+		}
+	}
+	if !heard {
+		p = plan.PushNothing
+	}
+	return p, known
+}
