@@ -59,6 +59,7 @@ type Config struct {
 	MaxBytes      int64                 // that all clusters together may send for one query; default 512 MiB
 	MaxQueries    int                   // that run at once; others wait; default 20
 	LookbackDelta time.Duration         // default 5 min
+	Rules         Rules                 // of Midwatch itself; nil: it evaluates none
 	Logger        *slog.Logger          // required
 	Registerer    prometheus.Registerer // nil registers nothing
 }
