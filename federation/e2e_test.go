@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/teststorage"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/midwatch-slo/midwatch/federation"
@@ -41,6 +43,8 @@ func writeBlock(t *testing.T, dir string, series []testSeries) {
 // all their data.
 type realWorld struct {
 	clusters  map[string]*servers.Prometheus
+	specs     map[string]servers.PrometheusSpec
+	all       []testSeries // of the reference
 	urls      map[string]string
 	reference string
 	api       string // of federation
@@ -54,7 +58,7 @@ func startRealWorld(t *testing.T) *realWorld {
 		"beijing":  "{}",
 		"tencent":  "{cluster: tx, prometheus: monitoring/k8s, prometheus_replica: k8s-0}",
 	}
-	w := &realWorld{clusters: map[string]*servers.Prometheus{}, urls: map[string]string{}}
+	w := &realWorld{clusters: map[string]*servers.Prometheus{}, specs: map[string]servers.PrometheusSpec{}, urls: map[string]string{}}
 	var all []testSeries
 	specs := []servers.PrometheusSpec{}
 	extra := map[string][]labels.Labels{ // labels as external ones, of series themselves
@@ -71,6 +75,18 @@ func startRealWorld(t *testing.T) *realWorld {
 		specs = append(specs, blockSpec(t, name, own[name], series))
 	}
 	specs = append(specs, blockSpec(t, "reference", "{}", all))
+	running := startAll(t, specs...)
+	w.reference, w.all = running[3].URL, all
+	for i, spec := range specs[:3] {
+		w.clusters[spec.Name], w.urls[spec.Name], w.specs[spec.Name] = running[i], running[i].URL, spec
+	}
+	w.federate(t)
+	return w
+}
+
+// startAll starts servers at once.
+func startAll(t *testing.T, specs ...servers.PrometheusSpec) []*servers.Prometheus {
+	t.Helper()
 	running := make([]*servers.Prometheus, len(specs))
 	var start errgroup.Group
 	for i, spec := range specs {
@@ -88,12 +104,17 @@ func startRealWorld(t *testing.T) *realWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.reference = running[3].URL
-	for i, spec := range specs[:3] {
-		w.clusters[spec.Name], w.urls[spec.Name] = running[i], running[i].URL
-	}
-	w.federate(t)
-	return w
+	return running
+}
+
+// storage returns what the reference holds.
+func (w *realWorld) storage(t *testing.T) storage.Queryable { return storageOf(t, w.all) }
+
+func storageOf(t testing.TB, series []testSeries) storage.Queryable {
+	t.Helper()
+	db := teststorage.New(t)
+	load(t, db, series)
+	return db
 }
 
 func blockSpec(t *testing.T, name, external string, series []testSeries) servers.PrometheusSpec {

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/util/teststorage"
 
 	"github.com/midwatch-slo/midwatch/federation"
 )
@@ -114,9 +113,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) setReference(t testing.TB) {
 	t.Helper()
-	db := teststorage.New(t)
-	load(t, db, w.series)
-	w.reference = db
+	w.reference = storageOf(t, w.series)
 	w.parser, w.engine = newReferenceEngine()
 }
 
