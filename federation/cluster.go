@@ -21,14 +21,17 @@ const deadlineShare = 0.9
 
 // cluster is one Prometheus with its replicas.
 type cluster struct {
-	name      string
-	external  map[string]string
-	dropped   map[string]bool // replica labels
-	timeout   time.Duration
-	replicas  []*replica
-	preferred atomic.Int64 // index of the replica that answered last
-	health    health
-	metrics   *metrics
+	name     string
+	external map[string]string
+	dropped  map[string]bool // replica labels
+	timeout  time.Duration
+	replicas []*replica
+	away     []atomic.Int64 // of each replica: until when (Unix ms) it is asked last, since it did not answer
+	latency  latency
+	holes    *holes
+	watcher  *watcher
+	health   health
+	metrics  *metrics
 }
 
 func newCluster(c Cluster, timeout time.Duration, m *metrics) (*cluster, error) {
@@ -38,6 +41,7 @@ func newCluster(c Cluster, timeout time.Duration, m *metrics) (*cluster, error) 
 		dropped:  map[string]bool{},
 		timeout:  timeout,
 		metrics:  m,
+		latency:  latency{tokens: hedgeBurst},
 	}
 	for _, name := range c.ReplicaLabels {
 		out.dropped[name] = true
@@ -49,6 +53,8 @@ func newCluster(c Cluster, timeout time.Duration, m *metrics) (*cluster, error) 
 		}
 		out.replicas = append(out.replicas, r)
 	}
+	out.away = make([]atomic.Int64, len(out.replicas))
+	out.holes, out.watcher = newHoles(len(out.replicas)), newWatcher()
 	return out, nil
 }
 
@@ -95,21 +101,35 @@ func verbatim(m *labels.Matcher) *labels.Matcher {
 	return re
 }
 
-// read returns the series of the first replica that answers, under their
-// external labels, sorted, and how many of them became the same as another.
-func (c *cluster) read(ctx context.Context, sel selection, budget *budget) ([]storage.Series, int, error) {
+// read returns the series of the cluster under their external labels, sorted,
+// and how many of them became the same as another: those of one replica where
+// that has no hole in the time, else those of all, merged.
+func (c *cluster) read(ctx context.Context, sel selection, budget *budget, tell func(cluster, text string)) ([]storage.Series, int, error) {
 	within, cancel := context.WithTimeout(ctx, c.limit(ctx))
 	defer cancel()
 	begin := time.Now()
-	series, merged, err := c.failover(within, sel, budget)
+	got := c.readReplicas(within, sel, budget, tell)
 	if ctx.Err() != nil {
-		err = ctx.Err() // the query's end, not the cluster's fault
+		got.err = ctx.Err() // the query's end, not the cluster's fault
 	}
-	c.metrics.observe(c.name, outcome(err), time.Since(begin))
-	if ctx.Err() == nil && !errors.Is(err, errTooMuch) {
-		c.health.note(ctx, c, err)
+	c.metrics.observe(c.name, outcome(got.err), time.Since(begin))
+	if ctx.Err() == nil && !errors.Is(got.err, errTooMuch) {
+		c.health.note(ctx, c, got.err)
 	}
-	return series, merged, err
+	return got.series, got.merged, got.err
+}
+
+func (c *cluster) readReplicas(ctx context.Context, sel selection, budget *budget, tell func(cluster, text string)) replicaSeries {
+	order, whole := c.whole(sel.mint, sel.maxt)
+	if !whole {
+		return c.readMerged(ctx, order, sel, budget, tell)
+	}
+	got, _, err := first(ctx, c, order, sel.window(), func(ctx context.Context, r *replica) (replicaSeries, error) {
+		one := c.attempt(ctx, r, sel, budget)
+		return one, one.err
+	}, tell)
+	got.err = err
+	return got
 }
 
 // limit returns how long the cluster may take, which leaves the query time to
@@ -122,39 +142,17 @@ func (c *cluster) limit(ctx context.Context) time.Duration {
 	return min(c.timeout, time.Duration(float64(time.Until(deadline))*deadlineShare))
 }
 
-// failover asks one replica after the other, first the one that answered
-// last, each with its share of the time that is left.
-func (c *cluster) failover(ctx context.Context, sel selection, budget *budget) ([]storage.Series, int, error) {
-	var errs replicaErrors
-	first := int(c.preferred.Load())
-	for i := range c.replicas {
-		k := (first + i) % len(c.replicas)
-		series, merged, err := c.attempt(ctx, c.replicas[k], len(c.replicas)-i, sel, budget)
-		if err == nil {
-			c.preferred.Store(int64(k))
-			return series, merged, nil
-		}
-		if errors.Is(err, errTooMuch) || len(c.replicas) == 1 {
-			return nil, 0, err
-		}
-		errs = append(errs, err)
-	}
-	return nil, 0, errs
-}
-
-func (c *cluster) attempt(ctx context.Context, r *replica, left int, sel selection, budget *budget) ([]storage.Series, int, error) {
-	deadline, _ := ctx.Deadline()
-	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
-	defer cancel()
+// attempt reads a selection from one replica.
+func (c *cluster) attempt(ctx context.Context, r *replica, sel selection, budget *budget) replicaSeries {
 	p, raw, err := r.read(ctx, sel, c.known, budget)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, 0, err
+		return replicaSeries{err: err}
 	}
 	series, merged := mergeEqual(c.relabel(p, raw))
-	return series, merged, nil
+	return replicaSeries{series: series, merged: merged}
 }
 
 // relabel gives every series the external labels, which win over its own, and

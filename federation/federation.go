@@ -64,6 +64,7 @@ func New(c Config) (*Federation, error) {
 // Close lets go of kept connections. Queries that still run are not ended.
 func (f *Federation) Close() {
 	for _, c := range f.clusters {
+		c.watcher.stop()
 		for _, r := range c.replicas {
 			r.client.CloseIdleConnections()
 		}

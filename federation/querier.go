@@ -98,7 +98,7 @@ func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Mat
 		q.scope.ask(c)
 		running.Go(func() {
 			var merged int
-			answers[i], merged, errs[i] = c.read(ctx, selection{mint: mint, maxt: maxt, matchers: send}, &q.scope.budget)
+			answers[i], merged, errs[i] = c.read(ctx, selection{mint: mint, maxt: maxt, matchers: send}, &q.scope.budget, q.scope.doubt)
 			q.scope.merged(c.name, merged)
 		})
 	}

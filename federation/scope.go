@@ -27,6 +27,7 @@ type scope struct {
 	asked   map[string]bool
 	missing map[string]string // cluster → cause
 	same    map[string]int    // cluster → series that became another's; "" between clusters
+	doubts  map[string]string // cluster → what a replica that answers alone lacks
 }
 
 func newScope(ctx context.Context, maxBytes int64) *scope {
@@ -36,6 +37,7 @@ func newScope(ctx context.Context, maxBytes int64) *scope {
 		asked:       map[string]bool{},
 		missing:     map[string]string{},
 		same:        map[string]int{},
+		doubts:      map[string]string{},
 	}
 }
 
@@ -59,6 +61,13 @@ func (s *scope) merged(cluster string, n int) {
 	if n > 0 {
 		s.same[cluster] += n
 	}
+}
+
+// doubt notes that data of a cluster may be missing.
+func (s *scope) doubt(cluster, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubts[cluster] = text
 }
 
 // unavailable returns an error that names the missing clusters.
@@ -118,6 +127,9 @@ func (s *scope) warnings() []error {
 	var out []error
 	if len(s.missing) > 0 {
 		out = append(out, &missingError{text: "missing from this answer: " + s.list(), clusters: maps.Clone(s.missing)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.doubts)) {
+		out = append(out, fmt.Errorf("data of cluster %q may be missing from this answer: %s", name, s.doubts[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.same)) {
 		who := "clusters"
