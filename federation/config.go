@@ -53,6 +53,7 @@ type Cluster struct {
 // Config says which clusters there are and what bounds a query has.
 type Config struct {
 	Clusters      []Cluster
+	Local         []Local               // series that are held here
 	Timeout       time.Duration         // for one cluster to answer one selector; default 10 s
 	QueryTimeout  time.Duration         // for a whole query; default 2 min
 	MaxSamples    int                   // that one query may hold at once; default 50 million
@@ -127,6 +128,7 @@ func Validate(clusters []Cluster) error {
 		names[c.Name] = i
 		c.validateURLs(add)
 		c.validateLabels(add)
+		c.validateReach(add)
 		set := labelSetKey(c.ExternalLabels())
 		if first, dup := sets[set]; dup {
 			add("labels", fmt.Sprintf("clusters %q and %q have the same external labels %s", clusters[first].Name, c.Name, set),
@@ -183,6 +185,33 @@ func (c Cluster) validateLabels(add func(sub, message, hint string)) {
 		}
 		if _, ok := external[name]; ok {
 			add(sub, fmt.Sprintf("label %q is an external label too", name), "keep it in labels or in replica_labels")
+		}
+	}
+}
+
+// validateReach finds what is wrong with how its servers are reached.
+func (c Cluster) validateReach(add func(sub, message, hint string)) {
+	if c.Timeout < 0 {
+		add("timeout", "it is negative", "")
+	}
+	if c.MaxRequests < 0 {
+		add("max_requests", "it is negative", "")
+	}
+	switch compression(c.Compression) {
+	case "", autoCompression, gzipCompression, noCompression:
+	default:
+		add("compression", fmt.Sprintf("%q is no compression", c.Compression), "auto, gzip or none")
+	}
+	if _, err := c.clientConfig(); err != nil {
+		message := strings.ReplaceAll(err.Error(), "\n", "; ")
+		add(c.keyOf(message), message, "as in Prometheus' own configuration")
+	}
+	if !c.identified() {
+		return
+	}
+	for i, raw := range c.URLs {
+		if u, err := parseURL(raw); err == nil && u.User != nil {
+			add(fmt.Sprintf("urls.%d", i), "there are credentials in the URL, and others beside it", "keep one of them")
 		}
 	}
 }

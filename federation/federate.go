@@ -65,7 +65,7 @@ func (f *Federation) federate(w http.ResponseWriter, r *http.Request) {
 // the name of their metrics.
 func (f *Federation) latest(ctx context.Context, mint, maxt int64, sets [][]*labels.Matcher) (promql.Vector, *scope, error) {
 	s := newScope(ctx, f.config.MaxBytes)
-	q, err := queryable{clusters: f.clusters, scope: s}.Querier(mint, maxt)
+	q, err := queryable{federation: f, scope: s}.Querier(mint, maxt)
 	if err != nil {
 		return nil, s, err
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/midwatch-slo/midwatch/federation/plan"
 )
 
 // subqueryStep is the step of a subquery that names none: Prometheus' default
@@ -21,9 +23,14 @@ const subqueryStep = time.Minute
 type Federation struct {
 	config   Config
 	clusters []*cluster
+	fixed    []plan.Cluster // what does not change of what planning must know
 	metrics  *metrics
+	runs     *runs
+	memory   *memory
 	parser   parser.Parser
-	engine   *promql.Engine
+	trees    *treeParser
+	engine   *promql.Engine // evaluates trees
+	inner    *promql.Engine // evaluates parts over what is held here
 	handler  http.Handler
 }
 
@@ -37,7 +44,12 @@ func New(c Config) (*Federation, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Federation{config: c, metrics: m, parser: parser.NewParser(parser.Options{})}
+	counted, err := newRuns(c.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	f := &Federation{config: c, metrics: m, runs: counted, memory: newMemory(), parser: parser.NewParser(parser.Options{})}
+	f.trees = newTreeParser(f.parser)
 	for _, one := range c.Clusters {
 		cl, err := newCluster(one, c.Timeout, m)
 		if err != nil {
@@ -46,19 +58,25 @@ func New(c Config) (*Federation, error) {
 		cl.health.logger = c.Logger
 		f.clusters = append(f.clusters, cl)
 	}
-	f.engine = promql.NewEngine(promql.EngineOpts{
+	f.fixed = fixedMembers(f.clusters, c.Local)
+	f.engine = newEngine(&f.config, f.trees, make(turnstile, c.MaxQueries))
+	f.inner = newEngine(&f.config, f.parser, nil)
+	f.handler = newHandler(f)
+	return f, nil
+}
+
+func newEngine(c *Config, p parser.Parser, tracker promql.QueryTracker) *promql.Engine {
+	return promql.NewEngine(promql.EngineOpts{
 		Logger:                   c.Logger,
 		MaxSamples:               c.MaxSamples,
 		Timeout:                  c.QueryTimeout,
-		ActiveQueryTracker:       make(turnstile, c.MaxQueries),
+		ActiveQueryTracker:       tracker,
 		LookbackDelta:            c.LookbackDelta,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
-		Parser:                   f.parser,
+		Parser:                   p,
 	})
-	f.handler = newHandler(f)
-	return f, nil
 }
 
 // Close lets go of kept connections. Queries that still run are not ended.
@@ -121,36 +139,26 @@ var _ promql.QueryEngine = (*Federation)(nil)
 // NewInstantQuery returns a query over all clusters; the queryable is not
 // used.
 func (f *Federation) NewInstantQuery(ctx context.Context, _ storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
-	s := newScope(ctx, f.config.MaxBytes)
-	q, err := f.engine.NewInstantQuery(ctx, queryable{clusters: f.clusters, scope: s}, opts, qs, ts)
-	if err != nil {
-		return nil, err
-	}
-	return &query{Query: q, scope: s, metrics: f.metrics}, nil
+	return f.newQuery(ctx, asked{text: qs, opts: opts, start: ts, end: ts, instant: true})
 }
 
 // NewRangeQuery returns a query over all clusters; the queryable is not used.
 func (f *Federation) NewRangeQuery(ctx context.Context, _ storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
-	s := newScope(ctx, f.config.MaxBytes)
-	q, err := f.engine.NewRangeQuery(ctx, queryable{clusters: f.clusters, scope: s}, opts, qs, start, end, step)
-	if err != nil {
-		return nil, err
-	}
-	return &query{Query: q, scope: s, metrics: f.metrics}, nil
+	return f.newQuery(ctx, asked{text: qs, opts: opts, start: start, end: end, step: step})
 }
 
-// query is a query of the engine whose result says what is missing from it.
-type query struct {
-	promql.Query
-	scope   *scope
-	metrics *metrics
+// unplannedKey is the context key of Unplanned.
+type unplannedKey struct{}
+
+// Unplanned returns a context whose queries are evaluated here as a whole,
+// over raw samples. Their answers are the same, and take longer.
+func Unplanned(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unplannedKey{}, true)
 }
 
-// Exec runs the query.
-func (q *query) Exec(ctx context.Context) *promql.Result {
-	res, result := q.scope.conclude(q.Query.Exec(ctx))
-	q.metrics.queries.WithLabelValues(result).Inc()
-	return res
+func unplanned(ctx context.Context) bool {
+	is, _ := ctx.Value(unplannedKey{}).(bool)
+	return is
 }
 
 // partialKey is the context key of FailPartial.

@@ -4,20 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/midwatch-slo/midwatch/federation/plan"
 )
 
 // queryable serves one query.
 type queryable struct {
-	clusters []*cluster
-	scope    *scope
+	federation *Federation
+	scope      *scope
+	parts      map[*labels.Matcher]*plan.Part // of a plan, if there is one
+	members    []plan.Cluster                 // that it was made for
+	lookback   time.Duration
 }
 
 var _ storage.Queryable = queryable{}
@@ -35,8 +42,11 @@ type querier struct {
 
 	running sync.WaitGroup
 	mu      sync.Mutex
-	cancels []context.CancelFunc
+	ctx     context.Context //nolint:containedctx // of all that is fetched; nil before the first selector.
+	stop    context.CancelCauseFunc
 	fetches map[string]*fetch
+	pieces  map[pieceKey]*piece
+	closers []io.Closer
 }
 
 var (
@@ -44,6 +54,14 @@ var (
 
 	errNotServed = errors.New("federation does not serve label names and values")
 )
+
+// begin returns the context of all that is fetched. The caller holds the lock.
+func (q *querier) begin(ctx context.Context) context.Context {
+	if q.ctx == nil {
+		q.ctx, q.stop = context.WithCancelCause(ctx)
+	}
+	return q.ctx
+}
 
 // fetch is the answer of all clusters to one selector.
 type fetch struct {
@@ -55,19 +73,23 @@ type fetch struct {
 // Select returns the series of all clusters that match. Equal selectors over
 // the same time are fetched once.
 func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	if len(ms) > 0 {
+		if part, ok := q.parts[ms[0]]; ok {
+			return q.selectPart(ctx, part)
+		}
+	}
 	mint, maxt := q.mint, q.maxt
 	if hints != nil {
 		mint, maxt = hints.Start, hints.End
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	ctx = q.begin(ctx)
 	key := selectKey(mint, maxt, ms)
 	f, ok := q.fetches[key]
 	if !ok {
 		f = &fetch{done: make(chan struct{})}
 		q.fetches[key] = f
-		ctx, cancel := context.WithCancel(ctx)
-		q.cancels = append(q.cancels, cancel)
 		q.running.Go(func() {
 			defer close(f.done)
 			f.series, f.err = q.gather(ctx, mint, maxt, ms)
@@ -87,10 +109,11 @@ func selectKey(mint, maxt int64, ms []*labels.Matcher) string {
 
 // gather fetches a selection from every cluster that can have series of it.
 func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) ([]storage.Series, error) {
-	answers := make([][]storage.Series, len(q.clusters))
-	errs := make([]error, len(q.clusters))
+	clusters, locals := q.federation.clusters, q.federation.config.Local
+	answers := make([][]storage.Series, len(clusters)+len(locals))
+	errs := make([]error, len(clusters))
 	var running sync.WaitGroup
-	for i, c := range q.clusters {
+	for i, c := range clusters {
 		send, ok := c.pick(ms)
 		if !ok {
 			continue
@@ -102,6 +125,12 @@ func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Mat
 			q.scope.merged(c.name, merged)
 		})
 	}
+	for i, l := range locals {
+		var err error
+		if answers[len(clusters)+i], err = q.readLocal(ctx, l, mint, maxt, ms); err != nil {
+			return nil, err
+		}
+	}
 	running.Wait()
 	if err := q.judge(ctx, errs); err != nil {
 		return nil, err
@@ -112,8 +141,8 @@ func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Mat
 // judge notes the clusters that did not answer, and returns an error when the
 // query cannot go on without them.
 func (q *querier) judge(ctx context.Context, errs []error) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	failed := false
 	for i, err := range errs {
@@ -123,7 +152,7 @@ func (q *querier) judge(ctx context.Context, errs []error) error {
 			return promql.ErrTooManySamples("query execution")
 		default:
 			failed = true
-			q.scope.miss(q.clusters[i], err)
+			q.scope.miss(q.federation.clusters[i], err)
 		}
 	}
 	if failed && q.scope.failPartial {
@@ -163,11 +192,15 @@ func (*querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matc
 // Close ends what is still being fetched and waits for it.
 func (q *querier) Close() error {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, cancel := range q.cancels {
-		cancel()
+	stop := q.stop
+	q.mu.Unlock()
+	if stop != nil {
+		stop(context.Canceled)
 	}
 	q.running.Wait()
+	for _, c := range q.closers {
+		_ = c.Close() // nothing was written
+	}
 	return nil
 }
 
@@ -187,7 +220,7 @@ func (s *seriesSet) Next() bool {
 	case <-s.fetch.done:
 		s.err = s.fetch.err
 	case <-s.ctx.Done():
-		s.err = s.ctx.Err()
+		s.err = context.Cause(s.ctx)
 	}
 	if s.err != nil {
 		return false

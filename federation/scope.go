@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -22,6 +24,8 @@ const maxWarnings = 10
 type scope struct {
 	failPartial bool
 	budget      budget
+	maxSamples  int64
+	samples     atomic.Int64 // that parts hold
 
 	mu      sync.Mutex
 	asked   map[string]bool
@@ -34,6 +38,7 @@ func newScope(ctx context.Context, maxBytes int64) *scope {
 	return &scope{
 		failPartial: failsPartial(ctx),
 		budget:      budget{limit: maxBytes},
+		maxSamples:  math.MaxInt64,
 		asked:       map[string]bool{},
 		missing:     map[string]string{},
 		same:        map[string]int{},
@@ -53,6 +58,21 @@ func (s *scope) miss(c *cluster, err error) {
 	if _, known := s.missing[c.name]; !known {
 		s.missing[c.name] = cause(err, c.timeout)
 	}
+}
+
+// misses tells whether a cluster did not answer.
+func (s *scope) misses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.missing) > 0
+}
+
+// hold counts samples that parts hold; more than a query may are errTooMuch.
+func (s *scope) hold(n int) error {
+	if s.samples.Add(int64(n)) > s.maxSamples {
+		return errTooMuch
+	}
+	return nil
 }
 
 func (s *scope) merged(cluster string, n int) {

@@ -72,9 +72,12 @@ type Answer struct {
 	Partial bool
 }
 
-// nearOverflow is what a sum must stay below so that all clusters' together
-// surely do not overflow.
-const nearOverflow = math.MaxFloat64 / (1 << 20)
+// maxSum is what a sum must stay below so that all clusters' together surely
+// do not overflow.
+const maxSum = 1e300
+
+// Overflows tells whether a value is none that other sums may be made of.
+func Overflows(f float64) bool { return math.Abs(f) > maxSum }
 
 // Decode reads an answer to its end. It returns a Broken error for what makes
 // no sense, an Unfit one for what cannot stand for a part of a query, a
@@ -390,7 +393,7 @@ func (d *decoder) add(t int64, f float64) error {
 	if !ok {
 		return Times
 	}
-	if d.req.Sums && !(math.Abs(f) < nearOverflow) && !math.IsNaN(f) {
+	if d.req.Sums && Overflows(f) {
 		return Overflow
 	}
 	switch {

@@ -1,0 +1,227 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/midwatch-slo/midwatch/federation/answer"
+	"github.com/midwatch-slo/midwatch/federation/plan"
+)
+
+// partsOf returns the parts of a plan by the matcher that tells their
+// selectors.
+func partsOf(p *plan.Plan) map[*labels.Matcher]*plan.Part {
+	if p == nil {
+		return nil
+	}
+	out := make(map[*labels.Matcher]*plan.Part, len(p.Parts))
+	for i := range p.Parts {
+		out[p.Parts[i].Selector.LabelMatchers[0]] = &p.Parts[i]
+	}
+	return out
+}
+
+// pieceKey tells what a cluster is asked; what is the same is asked once.
+type pieceKey struct {
+	cluster int
+	window  plan.Window
+	text    string
+	labels  string
+	sums    bool
+}
+
+// piece is what one cluster answers to one query of a part.
+type piece struct {
+	query   *plan.Query
+	cluster string
+	done    chan struct{} // closed when the rest is set
+	answer  *answer.Answer
+	err     error
+}
+
+// selectPart returns the series of a part. All clusters are asked at once, and
+// not waited for.
+func (q *querier) selectPart(ctx context.Context, part *plan.Part) storage.SeriesSet {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ctx = q.begin(ctx)
+	set := &partSet{ctx: ctx, querier: q, pieces: make([]*piece, len(part.Queries)), series: -1}
+	for i := range part.Queries {
+		set.pieces[i] = q.ask(ctx, &part.Queries[i], part.Window)
+	}
+	return set
+}
+
+// ask puts a query of a part to its cluster, unless the same was already put.
+// The caller holds the lock.
+func (q *querier) ask(ctx context.Context, one *plan.Query, w plan.Window) *piece {
+	given := labels.FromMap(one.Labels)
+	key := pieceKey{cluster: one.Cluster, window: w, text: one.Text, labels: given.String(), sums: one.Sums}
+	if p, ok := q.pieces[key]; ok {
+		return p
+	}
+	p := &piece{query: one, cluster: q.federation.nameOf(one.Cluster), done: make(chan struct{})}
+	if q.pieces == nil {
+		q.pieces = map[pieceKey]*piece{}
+	}
+	q.pieces[key] = p
+	q.running.Go(func() {
+		defer close(p.done)
+		p.answer, p.err = q.evaluate(ctx, one, w, given)
+		if p.err != nil {
+			q.stop(p.err) // nobody needs the rest
+		}
+	})
+	return p
+}
+
+// evaluate returns what a cluster answers. An error is one that the query
+// cannot go on with.
+func (q *querier) evaluate(ctx context.Context, one *plan.Query, w plan.Window, given labels.Labels) (*answer.Answer, error) {
+	f := q.federation
+	if one.Cluster >= len(f.clusters) {
+		return q.evaluateLocal(ctx, f.config.Local[one.Cluster-len(f.clusters)], one, w, given)
+	}
+	c := f.clusters[one.Cluster]
+	q.scope.ask(c)
+	a, err := c.evaluate(ctx, evaluation{
+		query: one, window: w, labels: given, lookback: q.lookback, pushes: q.members[one.Cluster].Pushes, scope: q.scope,
+	})
+	var unheld unheldError
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.As(err, &unheld):
+		return nil, unheld
+	case errors.Is(err, errTooMuch):
+		return nil, promql.ErrTooManySamples("query execution")
+	case err != nil:
+		q.scope.miss(c, err)
+		a = &answer.Answer{}
+	case a.Partial:
+		q.scope.doubt(c.name, "its own answer says so")
+		if q.scope.failPartial {
+			q.scope.miss(c, brokenError("it says that data is missing"))
+		}
+	}
+	if q.scope.failPartial && q.scope.misses() {
+		return nil, q.scope.unavailable()
+	}
+	return a, nil
+}
+
+// partSet is the series of a part: those of all clusters, one cluster after
+// the other.
+type partSet struct {
+	ctx     context.Context //nolint:containedctx // of the query that reads it.
+	querier *querier
+	pieces  []*piece
+	waited  bool
+	piece   int
+	series  int // in that piece
+	notes   annotations.Annotations
+	err     error
+}
+
+var _ storage.SeriesSet = (*partSet)(nil)
+
+// Next moves to the next series.
+func (s *partSet) Next() bool {
+	if !s.waited {
+		s.waited = true
+		s.notes, s.err = s.wait()
+	}
+	if s.err != nil {
+		return false
+	}
+	s.series++
+	for s.piece < len(s.pieces) && s.series >= len(s.pieces[s.piece].answer.Series) {
+		s.piece, s.series = s.piece+1, 0
+	}
+	return s.piece < len(s.pieces)
+}
+
+// wait waits for all clusters and returns what they have to say.
+func (s *partSet) wait() (annotations.Annotations, error) {
+	for _, p := range s.pieces {
+		select {
+		case <-p.done:
+		case <-s.ctx.Done():
+			return nil, context.Cause(s.ctx)
+		}
+		if p.err != nil {
+			return nil, p.err
+		}
+	}
+	return placed(s.pieces, s.querier.federation.parser)
+}
+
+// At returns the current series.
+func (s *partSet) At() storage.Series { return &s.pieces[s.piece].answer.Series[s.series] }
+
+// Err returns what ended the set early.
+func (s *partSet) Err() error { return s.err }
+
+// Warnings returns what the clusters noted, placed where the user wrote what
+// it is about.
+func (s *partSet) Warnings() annotations.Annotations { return s.notes }
+
+// gridOf returns the steps of a window.
+func gridOf(w plan.Window) answer.Grid {
+	g := answer.Grid{Start: w.Start, Step: w.Step, Steps: 1}
+	if w.Step > 0 {
+		g.Steps = int((w.End-w.Start)/w.Step) + 1
+	}
+	return g
+}
+
+// fixedMembers returns what planning must know of the clusters, and of what is
+// held here, after them, and what does not change.
+func fixedMembers(clusters []*cluster, locals []Local) []plan.Cluster {
+	out := make([]plan.Cluster, 0, len(clusters)+len(locals))
+	known := map[string]bool{}
+	for _, c := range clusters {
+		for name := range c.external {
+			known[name] = true
+		}
+		maps.Copy(known, c.dropped)
+		out = append(out, plan.Cluster{Name: c.name, Labels: c.external, Dropped: slices.Sorted(maps.Keys(c.dropped))})
+	}
+	for _, l := range locals {
+		out = append(out, plan.Cluster{Name: l.Name, Dropped: slices.Sorted(maps.Keys(known)), Pushes: plan.PushAll})
+	}
+	return out
+}
+
+// members returns what planning must know now.
+func (f *Federation) members() []plan.Cluster {
+	out := slices.Clone(f.fixed)
+	for i, c := range f.clusters {
+		out[i].Pushes = c.assumed()
+	}
+	return out
+}
+
+func (f *Federation) nameOf(member int) string {
+	if member < len(f.clusters) {
+		return f.clusters[member].name
+	}
+	return f.config.Local[member-len(f.clusters)].Name
+}
+
+// sinceEpoch writes a time in a way that no server rounds.
+func sinceEpoch(ms int64) string {
+	t := time.UnixMilli(ms).UTC()
+	if y := t.Year(); y < 0 || y > 9999 {
+		return formatSeconds(ms)
+	}
+	return t.Format("2006-01-02T15:04:05.000Z07:00")
+}

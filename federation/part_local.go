@@ -1,0 +1,136 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/timestamp"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/midwatch-slo/midwatch/federation/answer"
+	"github.com/midwatch-slo/midwatch/federation/plan"
+)
+
+// Local is series that are held here and answer queries beside the clusters'.
+// They have no external labels: the labels that are known in some cluster are
+// known to be absent from them.
+type Local struct {
+	Name      string
+	Queryable storage.Queryable
+}
+
+// localOpts are the options of a query over what is held here.
+func (q *querier) localOpts() promql.QueryOpts {
+	return promql.NewPrometheusQueryOpts(false, q.lookback)
+}
+
+// evaluateLocal evaluates a query of a part over what is held here.
+func (q *querier) evaluateLocal(ctx context.Context, l Local, one *plan.Query, w plan.Window, given labels.Labels) (*answer.Answer, error) {
+	f, g := q.federation, gridOf(w)
+	start, end := timestamp.Time(w.Start), timestamp.Time(w.End)
+	var inner promql.Query
+	var err error
+	if g.Steps == 1 {
+		inner, err = f.inner.NewInstantQuery(ctx, l.Queryable, q.localOpts(), one.Text, start)
+	} else {
+		inner, err = f.inner.NewRangeQuery(ctx, l.Queryable, q.localOpts(), one.Text, start, end, time.Duration(w.Step)*time.Millisecond)
+	}
+	if err != nil {
+		return nil, unheldError{why: Refused}
+	}
+	defer inner.Close()
+	res := inner.Exec(ctx)
+	var tooMany promql.ErrTooManySamples
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.As(res.Err, &tooMany):
+		return nil, tooMany
+	case res.Err != nil:
+		return nil, unheldError{why: Failed}
+	case len(res.Warnings) > 0:
+		return nil, unheldError{why: Annotated}
+	}
+	return q.taken(res, &g, one, given)
+}
+
+// taken returns a result of the engine as an answer.
+func (q *querier) taken(res *promql.Result, g *answer.Grid, one *plan.Query, given labels.Labels) (*answer.Answer, error) {
+	out := &answer.Answer{}
+	for _, s := range matrixOf(res.Value) {
+		if len(s.Histograms) > 0 {
+			return nil, unheldError{why: Histograms}
+		}
+		if one.Sums && slices.ContainsFunc(s.Floats, func(p promql.FPoint) bool { return answer.Overflows(p.F) }) {
+			return nil, unheldError{why: Overflow}
+		}
+		if slices.ContainsFunc(one.Foreign, s.Metric.Has) {
+			return nil, unheldError{why: Unclean}
+		}
+		if err := q.scope.hold(len(s.Floats)); err != nil {
+			return nil, promql.ErrTooManySamples("query execution")
+		}
+		series, ok := answer.NewSeries(g, withLabels(s.Metric, given), len(s.Floats), func(i int) (int64, float64) {
+			return s.Floats[i].T, s.Floats[i].F
+		})
+		if !ok {
+			return nil, unheldError{why: Times}
+		}
+		out.Series = append(out.Series, *series)
+	}
+	return out, nil
+}
+
+// matrixOf returns a vector or a matrix as a matrix.
+func matrixOf(v parser.Value) promql.Matrix {
+	vector, ok := v.(promql.Vector)
+	if !ok {
+		m, _ := v.(promql.Matrix)
+		return m
+	}
+	m := make(promql.Matrix, len(vector))
+	for i, s := range vector {
+		m[i].Metric = s.Metric
+		if s.H != nil {
+			m[i].Histograms = []promql.HPoint{{T: s.T, H: s.H}}
+		} else {
+			m[i].Floats = []promql.FPoint{{T: s.T, F: s.F}}
+		}
+	}
+	return m
+}
+
+func withLabels(set, given labels.Labels) labels.Labels {
+	if given.IsEmpty() {
+		return set
+	}
+	b := labels.NewBuilder(set)
+	given.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
+	return b.Labels()
+}
+
+// readLocal returns the raw series of what is held here.
+func (q *querier) readLocal(ctx context.Context, l Local, mint, maxt int64, ms []*labels.Matcher) ([]storage.Series, error) {
+	inner, err := l.Queryable.Querier(mint, maxt)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", l.Name, err)
+	}
+	q.mu.Lock()
+	q.closers = append(q.closers, inner)
+	q.mu.Unlock()
+	set := inner.Select(ctx, true, &storage.SelectHints{Start: mint, End: maxt}, ms...)
+	var out []storage.Series
+	for set.Next() {
+		out = append(out, set.At())
+	}
+	if err := set.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", l.Name, err)
+	}
+	return out, nil
+}
