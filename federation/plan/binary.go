@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -17,13 +18,20 @@ func (b *builder) binary(e *parser.BinaryExpr) shape {
 	case lhs.where == anywhere && rhs.where == anywhere:
 		return lhs
 	case e.LHS.Type() == parser.ValueTypeScalar:
+		rhs.unnamed = rhs.unnamed || renames(e)
 		return rhs
 	case e.RHS.Type() == parser.ValueTypeScalar:
+		lhs.unnamed = lhs.unnamed || renames(e)
 		return lhs
 	case lhs.where == anywhere || rhs.where == anywhere:
 		return shape{}
 	}
 	return b.matched(e, lhs, rhs)
+}
+
+// renames tells whether an operation takes the metric name from its result.
+func renames(e *parser.BinaryExpr) bool {
+	return e.ReturnBool || !e.Op.IsComparisonOperator() && !e.Op.IsSetOperator()
 }
 
 // matched classifies an operation of two local vectors: it is local when no
@@ -37,20 +45,38 @@ func (b *builder) matched(e *parser.BinaryExpr, lhs, rhs shape) shape {
 	if !b.distinct(lhs.in, rhs.in, on&lhs.kept&rhs.kept) || !b.alike(lhs, rhs, on) {
 		return shape{}
 	}
-	out := shape{where: local, needs: max(lhs.needs, rhs.needs)}
+	out := lhs
 	switch e.Op {
 	case parser.LOR:
 		if lhs.kept != rhs.kept {
 			return shape{}
 		}
-		out.in, out.kept = lhs.in.or(rhs.in), lhs.kept
+		out.in = lhs.in.or(rhs.in)
+		out.bounded, out.names = lhs.bounded && rhs.bounded, slices.Concat(lhs.names, rhs.names)
+		out.unnamed = false
 	case parser.LUNLESS:
-		out.in, out.kept = lhs.in, lhs.kept
 	case parser.LAND:
-		out.in, out.kept = lhs.in.and(rhs.in), lhs.kept
+		out.in = lhs.in.and(rhs.in)
 	default:
-		out.in, out.kept = lhs.in.and(rhs.in), resultOf(m, lhs.kept, rhs.kept, on)
+		many, single := lhs, rhs
+		if m.Card == parser.CardOneToMany {
+			many, single = rhs, lhs
+		}
+		if !b.unique(single, m) {
+			return shape{}
+		}
+		out = many
+		out.in = lhs.in.and(rhs.in)
+		out.unnamed = many.unnamed || renames(e)
+		out.names = slices.Concat(many.names, m.Include)
+		if m.Card == parser.CardOneToOne {
+			out.kept &= on
+			if m.On {
+				out.bounded, out.names = true, m.MatchingLabels
+			}
+		}
 	}
+	out.needs = max(lhs.needs, rhs.needs)
 	if !out.in.any() || !b.distinct(out.in, out.in, out.kept) || b.hides(e, lhs, rhs) {
 		return shape{}
 	}
@@ -85,14 +111,21 @@ func (b *builder) alike(lhs, rhs shape, on names) bool {
 	return true
 }
 
-// resultOf returns the external labels that the result of an arithmetic or
-// comparing operation keeps.
-func resultOf(m *parser.VectorMatching, lhs, rhs, on names) names {
-	switch m.Card {
-	case parser.CardManyToOne:
-		return lhs
-	case parser.CardOneToMany:
-		return rhs
+// unique tells whether within a cluster no two series of the side of a match
+// that must have one of each can have the same labels that are matched on. If
+// two have, the operation fails whenever the other side has any series, in
+// whichever cluster, which no cluster by itself can tell.
+func (b *builder) unique(s shape, m *parser.VectorMatching) bool {
+	free := func(name string) bool { return b.bit[name]&b.knownInAll(s.in) == 0 }
+	if m.On {
+		return s.bounded && !slices.ContainsFunc(s.names, func(name string) bool {
+			return free(name) && !slices.Contains(m.MatchingLabels, name)
+		})
 	}
-	return lhs & on
+	if !s.bounded {
+		return s.unnamed && !slices.ContainsFunc(m.MatchingLabels, free)
+	}
+	return !slices.ContainsFunc(s.names, func(name string) bool {
+		return name == labels.MetricName || free(name) && slices.Contains(m.MatchingLabels, name)
+	})
 }

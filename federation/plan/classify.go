@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/grafana/regexp"
@@ -21,9 +22,12 @@ const (
 // shape is what is known of an expression's result.
 type shape struct {
 	where
-	in    members // clusters that can have series of it, if local
-	kept  names   // external labels that its series still have, if local
-	needs Pushes  // what a cluster must take for it to be pushed, if local
+	in      members  // clusters that can have series of it, if local
+	kept    names    // external labels that its series still have, if local
+	needs   Pushes   // what a cluster must take for it to be pushed, if local
+	names   []string // the labels that its series can have, if bounded
+	bounded bool
+	unnamed bool // no two series differ in the metric name alone
 }
 
 // classify notes the shape of an expression and of all below it.
@@ -59,7 +63,9 @@ func (b *builder) shape(e parser.Expr) shape {
 	case *parser.StepInvariantExpr:
 		return b.classify(e.Expr)
 	case *parser.UnaryExpr:
-		return b.classify(e.Expr)
+		s := b.classify(e.Expr)
+		s.unnamed = s.unnamed || e.Op == parser.SUB
+		return s
 	case *parser.Call:
 		return b.call(e)
 	case *parser.AggregateExpr:
@@ -74,7 +80,7 @@ func (b *builder) selector(v *parser.VectorSelector, needs Pushes) shape {
 	if v.OriginalOffsetExpr != nil || v.OriginalOffset%time.Millisecond != 0 || v.Anchored || v.Smoothed || v.BypassEmptyMatcherCheck {
 		return shape{}
 	}
-	s := shape{where: local, in: b.matching(v), kept: b.all(), needs: needs}
+	s := shape{where: local, in: b.matching(v), kept: b.all(), needs: needs, unnamed: oneName(v)}
 	if !s.in.any() || !b.distinct(s.in, s.in, s.kept) {
 		return shape{}
 	}
@@ -84,6 +90,13 @@ func (b *builder) selector(v *parser.VectorSelector, needs Pushes) shape {
 		}
 	}
 	return s
+}
+
+// oneName tells whether all series of a selector have one metric name.
+func oneName(v *parser.VectorSelector) bool {
+	return slices.ContainsFunc(v.LabelMatchers, func(m *labels.Matcher) bool {
+		return m.Name == labels.MetricName && m.Type == labels.MatchEqual
+	})
 }
 
 // selects tells whether what is left of a selector for cluster i is one that
@@ -140,6 +153,13 @@ func (b *builder) call(e *parser.Call) shape {
 		return shape{}
 	}
 	of.needs = max(of.needs, needsOf(e.Func.Name))
+	switch e.Func.Name {
+	case "first_over_time", "last_over_time":
+	case "label_join", "label_replace":
+		of.bounded, of.unnamed = false, false
+	default:
+		of.unnamed = true
+	}
 	return of
 }
 
@@ -197,8 +217,16 @@ func (b *builder) aggregate(e *parser.AggregateExpr) shape {
 	if !b.distinct(of.in, of.in, grouped) || !b.names(e, of) {
 		return shape{}
 	}
-	if !selects(e.Op) {
-		of.kept = grouped
+	if selects(e.Op) {
+		return of
+	}
+	of.kept = grouped
+	of.unnamed = e.Without || !slices.Contains(e.Grouping, labels.MetricName)
+	if !e.Without {
+		of.bounded, of.names = true, e.Grouping
+	}
+	if label, ok := e.Param.(*parser.StringLiteral); ok && of.bounded {
+		of.names = append(slices.Clone(of.names), label.Val)
 	}
 	return of
 }

@@ -131,6 +131,17 @@ func (f *fleet) knownIn(in members) names {
 	return out
 }
 
+// knownInAll returns the labels that are known in every cluster of a set.
+func (f *fleet) knownInAll(in members) names {
+	out := f.all()
+	for i, ok := range in {
+		if ok {
+			out &= f.known[i]
+		}
+	}
+	return out
+}
+
 // distinct tells whether series of any two clusters of a and b differ in one
 // of the labels kept.
 func (f *fleet) distinct(a, b members, kept names) bool {

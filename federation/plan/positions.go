@@ -26,7 +26,39 @@ func (q *Query) Origins(p parser.Parser) (map[posrange.Pos]posrange.Pos, error) 
 	for at := range unsure {
 		delete(out, at)
 	}
+	if hasSubquery(q.sent) {
+		atStart(parsed, out)
+	}
 	return out, nil
+}
+
+// atStart settles what an annotation of the start of a text means where there
+// is a subquery: the engine takes that for the place of any function's
+// subquery, in the text as in the user's expression.
+func atStart(e parser.Expr, out map[posrange.Pos]posrange.Pos) {
+	switch n := e.(type) {
+	case *parser.Call:
+		out[0] = 0
+		return
+	case *parser.AggregateExpr:
+		if !selects(n.Op) {
+			out[0] = 0
+			return
+		}
+	}
+	if out[0] != 0 {
+		delete(out, 0)
+	}
+}
+
+func hasSubquery(e parser.Expr) bool {
+	found := false
+	parser.Inspect(e, func(node parser.Node, _ []parser.Node) error {
+		_, is := node.(*parser.SubqueryExpr)
+		found = found || is
+		return nil
+	})
+	return found
 }
 
 // beside walks two trees of the same form. The engine looks through

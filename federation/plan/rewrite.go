@@ -32,7 +32,7 @@ type moment struct {
 
 // first is the moment at which something that never changes is evaluated.
 func (m moment) first() moment {
-	return moment{Window: Window{Start: m.Start, End: m.Start}, once: true}
+	return moment{Window: Window{Start: m.Start, End: min(m.Start, m.last())}, once: true}
 }
 
 // rewrite puts parts in place of what is local, as high up as possible.
@@ -60,7 +60,7 @@ func (b *builder) rewrite(e parser.Expr, at moment) parser.Expr {
 		return b.inner(n, at)
 	case *parser.VectorSelector:
 		if !n.Smoothed && !n.Anchored && !b.matching(n).any() {
-			return b.part(request{at: at, pos: n, matchers: n.LabelMatchers})
+			return b.part(request{at: at, pos: n, matchers: asSelected(n.LabelMatchers)})
 		}
 	}
 	return e
@@ -88,8 +88,13 @@ func (b *builder) function(e *parser.Call, at moment) parser.Expr {
 			return b.absence(e, at)
 		}
 	}
-	for i, arg := range e.Args {
-		e.Args[i] = b.rewrite(arg, at)
+	// Parts are in the order in which the engine evaluates: subqueries first.
+	for _, subqueries := range []bool{true, false} {
+		for i, arg := range e.Args {
+			if _, is := arg.(*parser.SubqueryExpr); is == subqueries {
+				e.Args[i] = b.rewrite(arg, at)
+			}
+		}
 	}
 	return e
 }
@@ -100,10 +105,8 @@ func (b *builder) timestamp(e *parser.Call, at moment) parser.Expr {
 	if _, raw := e.Args[0].(*parser.VectorSelector); raw {
 		return e
 	}
-	e.Args[0] = b.rewrite(e.Args[0], at)
-	if v, part := e.Args[0].(*parser.VectorSelector); part {
-		e.Args[0] = &parser.UnaryExpr{Op: parser.ADD, Expr: v, StartPos: v.PosRange.Start}
-	}
+	was := e.Args[0]
+	e.Args[0] = evaluated(was, b.rewrite(was, at))
 	return e
 }
 
@@ -124,14 +127,36 @@ func (b *builder) absence(e *parser.Call, at moment) parser.Expr {
 	}}
 	switch n := arg.(type) {
 	case *parser.VectorSelector:
-		r.matchers = n.LabelMatchers
+		r.matchers = asSelected(n.LabelMatchers)
 	case *parser.MatrixSelector:
-		r.matchers = n.VectorSelector.(*parser.VectorSelector).LabelMatchers
+		r.matchers = asSelected(n.VectorSelector.(*parser.VectorSelector).LabelMatchers)
 	}
 	out := *e
 	out.Func = parser.Functions["absent"]
 	out.Args = parser.Expressions{b.part(r)}
 	return &out
+}
+
+// asSelected returns matchers in the order in which Prometheus' storage leaves
+// them, which absent sees: those that only take series away come last.
+func asSelected(matchers []*labels.Matcher) []*labels.Matcher {
+	present := map[string]bool{} // labels that series must have
+	for _, m := range matchers {
+		present[m.Name] = present[m.Name] || !m.Matches("")
+	}
+	takesAway := func(m *labels.Matcher) bool {
+		negative := m.Type == labels.MatchNotEqual || m.Type == labels.MatchNotRegexp
+		return !present[m.Name] || negative && m.Matches("")
+	}
+	var first, last []*labels.Matcher
+	for _, m := range matchers {
+		if takesAway(m) {
+			last = append(last, m)
+		} else {
+			first = append(first, m)
+		}
+	}
+	return append(first, last...)
 }
 
 func uninvariant(e parser.Expr) (parser.Expr, bool) {
@@ -164,6 +189,9 @@ func (b *builder) steps(e *parser.SubqueryExpr, w Window) (Window, bool) {
 	}
 	offset := e.OriginalOffset.Milliseconds()
 	if e.Timestamp != nil {
+		if w.last() != w.Start {
+			return Window{}, false // it is evaluated beyond what the engine selects
+		}
 		moved := w.Start - *e.Timestamp
 		if moved > maxMoved || moved < -maxMoved {
 			return Window{}, false
@@ -190,7 +218,7 @@ const maxMoved = int64(200 * 365 * 24 * time.Hour / time.Millisecond)
 
 // last returns the last step of a window.
 func (w Window) last() int64 {
-	if w.Step == 0 {
+	if w.Step == 0 || w.End < w.Start {
 		return w.End
 	}
 	return w.Start + (w.End-w.Start)/w.Step*w.Step

@@ -62,7 +62,28 @@ func (b *builder) sendCall(e *parser.Call, i int) parser.Expr {
 			return nil
 		}
 	}
+	if e.Func.Name == "timestamp" {
+		out.Args[0] = evaluated(e.Args[0], out.Args[0])
+	}
 	return &out
+}
+
+// evaluated keeps what is left of the argument of timestamp from being a
+// selector, of which it gives the times of samples, if the argument was none.
+func evaluated(was, left parser.Expr) parser.Expr {
+	inner := left
+	for {
+		p, ok := inner.(*parser.ParenExpr)
+		if !ok {
+			break
+		}
+		inner = p.Expr
+	}
+	_, selector := was.(*parser.VectorSelector)
+	if v, ok := inner.(*parser.VectorSelector); ok && !selector {
+		return &parser.UnaryExpr{Op: parser.ADD, Expr: v, StartPos: v.PosRange.Start}
+	}
+	return left
 }
 
 // sendAggregate groups by the known labels of the cluster too: no series
