@@ -354,6 +354,11 @@ func TestAProblemShowsNoSecretBesideIt(t *testing.T) {
 		"notifiers:\n  wecom: {secret: of-the-provider, corpid: x}\n",
 		"notifiers:\n  wecom: {secret: of-the-provider, corp_id: [}\n",
 		"logs:\n  pasword: of-the-logs\n",
+		"clusters:\n  - name: hangzhou\n    basic_auth: of-the-cluster\n",
+		"clusters:\n  - {name: hangzhou, basic_auth: {password: of-the-cluster}, urls: [1]}\n",
+		"clusters:\n  - name: hangzhou\n    http_headers:\n      X: {secrets: [[of-the-cluster]]}\n",
+		"clusters:\n  - name: hangzhou\n    tls_config: {key: of-the-cluster}\n",
+		"clusters:\n  - name: hangzhou\n    proxy_url: of-the-cluster\n",
 		"clusters:\n  - {name: hangzhou, urls: [\"ftp://midwatch:of-the-cluster@prometheus\"]}\n",
 	} {
 		w.write(t, "midwatch.yaml", text)

@@ -135,12 +135,31 @@ func discreet(problems diag.Problems) diag.Problems {
 	for i, p := range problems {
 		section, _, _ := strings.Cut(p.Field, ".")
 		credentials := strings.Contains(p.Source, "@") // in a URL
-		private := slices.Contains([]string{"notifiers", "logs", "api", "store", "heartbeat", "ingest", "rules"}, section)
+		private := secretive(p) || slices.Contains([]string{"notifiers", "logs", "api", "store", "heartbeat", "ingest", "rules"}, section)
 		if private || p.Field == "" || credentials {
 			problems[i].Source = ""
 		}
+		if secretive(p) { // what a value should have been is told, not what it is
+			problems[i].Message, _, _ = strings.Cut(p.Message, ", found ")
+		}
 	}
 	return problems
+}
+
+// secretive tells whether the line of a problem with a cluster may hold a
+// secret: it is about how the cluster is reached, or says so itself.
+func secretive(p diag.Problem) bool {
+	parts := strings.SplitN(p.Field, ".", 4)
+	if parts[0] != "clusters" {
+		return false
+	}
+	if len(parts) > 2 && !slices.Contains([]string{"name", "urls", "labels", "replica_labels", "timeout", "max_requests", "compression"}, parts[2]) {
+		return true
+	}
+	line := strings.ToLower(p.Source)
+	return slices.ContainsFunc([]string{"auth", "token", "secret", "password", "key", "proxy", "header", "cert"}, func(word string) bool {
+		return strings.Contains(line, word)
+	})
 }
 
 func (c *Config) defaults() {
@@ -214,8 +233,15 @@ func (c *Config) files(field string, globs []string) ([]string, error) {
 }
 
 // resolvePaths makes every path in a configuration relative to dir: the
-// strings under keys that end in "path", "_file" or "_files".
+// strings under keys that end in "path", "_file" or "_files", and those that a
+// type knows itself.
 func resolvePaths(v reflect.Value, dir string) {
+	if v.CanAddr() {
+		if own, ok := v.Addr().Interface().(interface{ SetDirectory(dir string) }); ok {
+			own.SetDirectory(dir)
+			return
+		}
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {

@@ -75,7 +75,7 @@ func TestCompanyExampleHasEverything(t *testing.T) {
 // TestEveryKeyIsDocumented looks for each key of the configuration in the
 // documents that say what it is.
 func TestEveryKeyIsDocumented(t *testing.T) {
-	documented(t, reflect.TypeFor[Config](), "operating.md", "paging.md", "ingest.md", "federation.md", "evidence.md")
+	documented(t, reflect.TypeFor[Config](), "operating.md", "paging.md", "ingest.md", "federation.md", "clusters.md", "evidence.md")
 	for _, name := range kindNames() {
 		k, _ := kindOf(name)
 		documented(t, reflect.TypeOf(k.config()), filepath.Join("channels", strings.TrimSuffix(name, "_robot")+".md"))

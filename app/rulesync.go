@@ -235,9 +235,9 @@ func (k *ruleKeeper) tell(ctx context.Context, a alert.Alert) {
 func (k *ruleKeeper) compare(ctx context.Context, r *ruleTargets, c federation.Cluster) {
 	found := wire.RuleCluster{Name: c.Name, CheckedAt: k.now()}
 	var errs []error
-	for _, base := range c.URLs {
+	for i, base := range c.URLs {
 		replica := redacted(base)
-		loaded, err := k.loaded(ctx, base)
+		loaded, err := k.loaded(ctx, c.Name, i)
 		if ctx.Err() != nil {
 			return
 		}

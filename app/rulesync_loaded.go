@@ -3,11 +3,9 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -94,28 +92,15 @@ func canonical(text string) string {
 	return e.String()
 }
 
-// loaded asks one Prometheus for its rules.
-func (k *ruleKeeper) loaded(ctx context.Context, base string) ([]loadedGroup, error) {
-	u, err := url.Parse(base)
-	if err != nil {
-		return nil, errors.New("its URL is not one")
-	}
+// loaded asks one Prometheus of a cluster for its rules.
+func (k *ruleKeeper) loaded(ctx context.Context, cluster string, replica int) ([]loadedGroup, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadedTimeout)
 	defer cancel()
-	u = u.JoinPath("/api/v1/rules")
-	u.RawQuery = "exclude_alerts=true"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	resp, err := k.current().federation.Get(ctx, cluster, replica, "rules", url.Values{"exclude_alerts": {"true"}})
 	if err != nil {
 		return nil, err
 	}
-	resp, err := k.client.Do(req)
-	if err != nil {
-		return nil, discreetly(err)
-	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answers %s", resp.Status)
-	}
 	var answer struct {
 		Status string `json:"status"`
 		Data   struct {

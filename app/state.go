@@ -204,8 +204,10 @@ func (s *state) connectChannels(log *slog.Logger, note func(field string, err er
 	s.channels, s.senders = opened, notifiers.NewRegistry(opened, options...)
 }
 
-// succeed takes over what the state before has learned of its providers.
+// succeed takes over what the state before has learned of its providers and
+// clusters.
 func (s *state) succeed(before *state) {
+	s.federation.Inherit(before.federation)
 	for name, n := range s.channels {
 		if was, ok := before.channels[name]; ok {
 			inherit(n, was)

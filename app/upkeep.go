@@ -147,6 +147,8 @@ func (a *App) attend(ctx context.Context) {
 	ctx, a.attending = context.WithCancel(context.WithoutCancel(ctx))
 	channels := a.current.Load().channels
 	a.attended.Go(func() { attend(ctx, channels, buttons{a}) })
+	clusters := a.current.Load().federation
+	a.attended.Go(func() { clusters.Watch(ctx) })
 }
 
 // noteReload writes into the audit that the configuration was read again.

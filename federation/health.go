@@ -31,6 +31,13 @@ type snapshot struct {
 	cause  string    // why it is down
 }
 
+func (s snapshot) known() snapshot {
+	if s.health == "" {
+		s.health = healthUnknown
+	}
+	return s
+}
+
 // serverState is whether one server answers probes.
 type serverState struct {
 	mu      sync.Mutex
@@ -41,10 +48,7 @@ type serverState struct {
 func (s *serverState) get() snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.now.health == "" {
-		return snapshot{health: healthUnknown}
-	}
-	return s.now
+	return s.now.known()
 }
 
 // set notes whether the server answers; since counts where that has changed.
@@ -149,7 +153,7 @@ func (h *health) become(ctx context.Context, c *cluster, next snapshot) {
 	switch {
 	case next.health == healthDown:
 		h.logger.WarnContext(ctx, "cluster does not answer", "cluster", c.name, "cause", next.cause)
-	case before.health != "":
+	case before.health == healthDown:
 		h.logger.InfoContext(ctx, "cluster answers again", "cluster", c.name, "away", time.Since(before.since).Round(time.Millisecond))
 	}
 }
@@ -158,8 +162,44 @@ func (h *health) become(ctx context.Context, c *cluster, next snapshot) {
 func (h *health) get() snapshot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.now.health == "" {
-		return snapshot{health: healthUnknown}
+	return h.now.known()
+}
+
+// Inherit takes over what another federation has found out of the servers that
+// both have: since when they answer or do not, and what they are.
+func (f *Federation) Inherit(before *Federation) {
+	for _, c := range f.clusters {
+		for _, old := range before.clusters {
+			if c.name == old.name {
+				c.inherit(old)
+			}
+		}
 	}
-	return h.now
+}
+
+func (c *cluster) inherit(old *cluster) {
+	c.health.mu.Lock()
+	c.health.now = old.health.get()
+	if now := c.health.now; now.health != healthUnknown {
+		c.metrics.setUp(c.name, now.health == healthUp)
+		c.metrics.setChanged(c.name, now.since)
+	}
+	c.health.mu.Unlock()
+	for _, r := range c.replicas {
+		for _, was := range old.replicas {
+			if r.base.String() == was.base.String() {
+				r.inherit(was)
+			}
+		}
+	}
+}
+
+func (r *replica) inherit(was *replica) {
+	r.own.inherit(was.own)
+	r.is.inherit(was.is)
+	r.remoteRead.Store(was.remoteRead.Load())
+	now := was.state.get()
+	r.state.mu.Lock()
+	r.state.now = now
+	r.state.mu.Unlock()
 }

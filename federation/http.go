@@ -218,6 +218,46 @@ func (p *Proxy) clientConfig() (config.ProxyConfig, error) {
 	return out, nil
 }
 
+// identified tells whether requests say who sends them.
+func (h *HTTP) identified() bool {
+	return h.BasicAuth != nil || h.Authorization != nil || h.OAuth2 != nil || !h.BearerToken.Empty() || h.BearerTokenFile != ""
+}
+
+// keyOf returns the key that is set and that an error of clientConfig begins
+// by naming, or names.
+func (h *HTTP) keyOf(message string) string {
+	named := ""
+	for _, key := range []struct {
+		name string
+		set  bool
+	}{
+		{"basic_auth", h.BasicAuth != nil},
+		{"authorization", h.Authorization != nil},
+		{"oauth2", h.OAuth2 != nil},
+		{"bearer_token", !h.BearerToken.Empty()},
+		{"bearer_token_file", h.BearerTokenFile != ""},
+		{"proxy_url", !h.ProxyURL.Empty()},
+		{"no_proxy", h.NoProxy != ""},
+		{"proxy_from_environment", h.ProxyFromEnvironment},
+		{"proxy_connect_header", len(h.ProxyConnectHeader) > 0},
+		{"http_headers", len(h.Headers) > 0},
+	} {
+		if strings.HasPrefix(message, key.name) {
+			return key.name
+		}
+		if named == "" && key.set && strings.Contains(message, key.name) {
+			named = key.name
+		}
+	}
+	switch {
+	case named != "":
+		return named
+	case strings.HasPrefix(message, "setting header"):
+		return "http_headers"
+	}
+	return "tls_config"
+}
+
 func revealed(secrets []secret.Secret) (out []config.Secret) {
 	for _, s := range secrets {
 		out = append(out, config.Secret(s.Reveal()))
