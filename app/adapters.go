@@ -9,6 +9,7 @@ import (
 	"github.com/midwatch-slo/midwatch/alert"
 	"github.com/midwatch-slo/midwatch/correlate"
 	"github.com/midwatch-slo/midwatch/federation"
+	"github.com/midwatch-slo/midwatch/fleet"
 	"github.com/midwatch-slo/midwatch/incident"
 	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/store"
@@ -69,6 +70,9 @@ func (a *App) normalize(al alert.Alert) alert.Alert {
 	al = s.severities.Normalize(al)
 	if al.Label(alert.LabelService) == ownService {
 		return al // of Midwatch itself
+	}
+	if al.Label(labelScope) == scopeFleet {
+		return al // of no cluster, whatever labels its SLO has
 	}
 	c, ok := s.clusterOf(al.Labels)
 	if !ok {
@@ -137,7 +141,8 @@ func (i intake) Receive(ctx context.Context, alerts []alert.Alert) error {
 // none: it only shows that its cluster can alert.
 func outside(al alert.Alert) alert.Alert {
 	name := al.Label(model.AlertNameLabel)
-	if al.Label(alert.LabelService) != ownService || !strings.HasPrefix(name, "Midwatch") || name == "MidwatchWatchdog" {
+	ours := strings.HasPrefix(name, "Midwatch") || name == fleet.AlertDataMissing
+	if al.Label(alert.LabelService) != ownService || !ours || name == "MidwatchWatchdog" {
 		return al
 	}
 	al.Labels = al.Labels.Clone()

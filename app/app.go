@@ -56,6 +56,7 @@ type App struct {
 	linkKey  []byte // signs links that acknowledge
 	feeds    *feeds
 	rules    *ruleKeeper
+	fleet    *fleetKeeper
 
 	attending context.CancelFunc // ends what the channels have besides sending
 	attended  sync.WaitGroup
@@ -68,12 +69,13 @@ type App struct {
 // an error nothing is left open.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{o: o}
+	a.fleet = newFleetKeeper(a)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	s, err := makeState(o.ConfigFile, o.Logger)
+	s, err := makeState(o.ConfigFile, o.Logger, a.fleet)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +101,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	if a.web, err = a.newWeb(s, registry); err != nil {
+		return nil, err
+	}
+	if err := a.fleet.open(ctx, s); err != nil {
 		return nil, err
 	}
 	var lc net.ListenConfig
@@ -172,7 +177,7 @@ func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, err
 		Tokens: s.tokens,
 		Logger: a.o.Logger,
 		Gatherer: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-			return prometheus.Gatherers{registry, a.current.Load().registry}.Gather()
+			return prometheus.Gatherers{registry, a.current.Load().registry, a.fleet}.Gather()
 		}),
 		Registerer: registry,
 		Location:   time.Local, //nolint:gosmopolitan // the server's own zone is the best guess before a browser says its own.
@@ -196,7 +201,7 @@ func (a *App) Run(ctx context.Context) error {
 	var engine, rest errgroup.Group
 	engine.Go(func() error { return a.engine.Run(engineCtx) })
 	rest.Go(func() error { defer stop(); return a.serve(server) })
-	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.watchFeeds, a.reports, a.retain, a.pulses, a.warnOfHolidays, a.rules.run} {
+	for _, task := range []func(context.Context){a.watchClusters, a.watchOverrides, a.watchFeeds, a.reports, a.retain, a.pulses, a.warnOfHolidays, a.rules.run, a.fleet.run} {
 		rest.Go(func() error { task(ctx); return nil })
 	}
 	a.reloads.Lock()
@@ -236,6 +241,7 @@ func (a *App) close() error {
 	if a.listener != nil {
 		_ = a.listener.Close() // the server has closed it already, unless it never served
 	}
+	a.fleet.end() // it has ended already, unless it never ran
 	if s := a.current.Load(); s != nil {
 		s.close()
 	}
@@ -254,7 +260,7 @@ func (a *App) Reload(ctx context.Context) error {
 	if a.stopped {
 		return errors.New("reload: midwatch is stopping")
 	}
-	s, err := makeState(a.o.ConfigFile, a.o.Logger)
+	s, err := makeState(a.o.ConfigFile, a.o.Logger, a.fleet)
 	a.metrics.reloaded(err == nil)
 	if err != nil {
 		return fmt.Errorf("reload: %w", err)
@@ -272,6 +278,7 @@ func (a *App) Reload(ctx context.Context) error {
 	a.attend(ctx) // last: the channels before take no more callbacks then
 	a.noteReload(ctx)
 	a.rules.wake()
+	a.fleet.wake()
 	old.close()
 	a.o.Logger.InfoContext(ctx, "configuration reloaded", "slos", len(s.slos), "clusters", len(s.config.Clusters))
 	go s.checkClusters(ctx, a.o.Logger)

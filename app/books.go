@@ -34,7 +34,7 @@ func ReportFigures(ctx context.Context, c Config, of *store.Store, from, until t
 	if err := s.loadSLOs(); err != nil {
 		return f, err
 	}
-	if err := s.connectClusters(slog.New(slog.DiscardHandler)); err != nil {
+	if err := s.connectClusters(slog.New(slog.DiscardHandler), &fleetKeeper{}); err != nil {
 		return f, err
 	}
 	defer s.federation.Close()

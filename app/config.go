@@ -41,6 +41,7 @@ type Config struct {
 	Ingest        Ingest                 `yaml:"ingest"`
 	API           API                    `yaml:"api"`
 	Rules         *Rules                 `yaml:"rules"` // none: rules are kept nowhere
+	Fleet         Fleet                  `yaml:"fleet"`
 
 	Channels Channels `yaml:"-"` // what Notifiers says
 
@@ -135,7 +136,7 @@ func discreet(problems diag.Problems) diag.Problems {
 	for i, p := range problems {
 		section, _, _ := strings.Cut(p.Field, ".")
 		credentials := strings.Contains(p.Source, "@") // in a URL
-		private := secretive(p) || slices.Contains([]string{"notifiers", "logs", "api", "store", "heartbeat", "ingest", "rules"}, section)
+		private := secretive(p) || slices.Contains([]string{"notifiers", "logs", "api", "store", "heartbeat", "ingest", "rules", "fleet"}, section)
 		if private || p.Field == "" || credentials {
 			problems[i].Source = ""
 		}
@@ -165,6 +166,9 @@ func secretive(p diag.Problem) bool {
 func (c *Config) defaults() {
 	if c.Store.Path == "" && !c.Store.shared() {
 		c.Store.Path = "midwatch.db"
+	}
+	if c.Fleet.Path == "" {
+		c.Fleet.Path = "midwatch-fleet"
 	}
 	setDefault(&c.Store.Retention, model.Duration(90*24*time.Hour))
 	setDefault(&c.Store.AuditRetention, model.Duration(400*24*time.Hour))

@@ -27,7 +27,7 @@ import (
 func TestExamplesLoad(t *testing.T) {
 	for _, name := range []string{"shop", "company"} {
 		t.Run(name, func(t *testing.T) {
-			s, err := makeState(copyExample(t, name), slog.New(slog.DiscardHandler))
+			s, err := makeState(copyExample(t, name), slog.New(slog.DiscardHandler), &fleetKeeper{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestCompanyExampleHasEverything(t *testing.T) {
 // TestEveryKeyIsDocumented looks for each key of the configuration in the
 // documents that say what it is.
 func TestEveryKeyIsDocumented(t *testing.T) {
-	documented(t, reflect.TypeFor[Config](), "operating.md", "paging.md", "ingest.md", "federation.md", "clusters.md", "evidence.md")
+	documented(t, reflect.TypeFor[Config](), "operating.md", "paging.md", "ingest.md", "federation.md", "fleet.md", "clusters.md", "evidence.md")
 	for _, name := range kindNames() {
 		k, _ := kindOf(name)
 		documented(t, reflect.TypeOf(k.config()), filepath.Join("channels", strings.TrimSuffix(name, "_robot")+".md"))

@@ -48,12 +48,14 @@ type state struct {
 	watched    []incident.Watch
 	templates  *page.Templates      // nil: the built-in words
 	rules      *ruleTargets         // nil: rules are kept nowhere
+	fleet      *fleetRules          // nil: no rules of the fleet are evaluated
 	registry   *prometheus.Registry // of the metrics of these parts
 }
 
 // makeState makes a state of a configuration file. Nothing that runs is touched:
-// when it fails, all is as it was.
-func makeState(path string, log *slog.Logger) (*state, error) {
+// when it fails, all is as it was. What the fleet's rules record is queried with
+// the clusters' series.
+func makeState(path string, log *slog.Logger, own *fleetKeeper) (*state, error) {
 	c, err := LoadConfig(path)
 	if err != nil {
 		return nil, err
@@ -63,7 +65,7 @@ func makeState(path string, log *slog.Logger) (*state, error) {
 	note := func(field string, err error) { problems = append(problems, s.problems(field, err)...) }
 	note("slo_files", s.loadSLOs())
 	note("oncall_files", s.loadOnCall())
-	note("clusters", s.connectClusters(log))
+	note("clusters", s.connectClusters(log, own))
 	note("logs", s.connectLogs())
 	note("template_files", s.loadTemplates())
 	s.connectChannels(log, note)
@@ -80,6 +82,9 @@ func makeState(path string, log *slog.Logger) (*state, error) {
 	note("report", s.checkReport())
 	if len(problems) == 0 { // else not all SLOs may be there
 		note("rules", s.readRules())
+	}
+	if len(problems) == 0 {
+		note("fleet", s.readFleet())
 	}
 	return s, problems.Err()
 }
@@ -169,9 +174,11 @@ func (c *Config) Roster() (*oncall.Roster, error) {
 	return oncall.Load(files)
 }
 
-func (s *state) connectClusters(log *slog.Logger) (err error) {
+func (s *state) connectClusters(log *slog.Logger, own *fleetKeeper) (err error) {
 	s.federation, err = federation.New(federation.Config{
 		Clusters:     s.config.Clusters,
+		Local:        []federation.Local{{Name: "fleet", Queryable: own}},
+		Rules:        own,
 		QueryTimeout: time.Duration(s.config.Federation.Timeout),
 		MaxSamples:   s.config.Federation.MaxSamples,
 		Logger:       log.With("component", "federation"),

@@ -312,14 +312,14 @@ func (j *fillJob) holes(all []promql.Series, start, end time.Time) map[int64]boo
 
 // evaluate returns what the recording rules give at each step.
 func (j *fillJob) evaluate(ctx context.Context, foreign []promql.Series, start, end time.Time) ([]promql.Series, error) {
-	var made []besideSeries
-	beside := func(ms []*labels.Matcher) (out []besideSeries) {
+	var made []promql.Series
+	beside := func(ms []*labels.Matcher, _, _ int64) (out []promql.Series, _ Missing) {
 		for _, s := range made {
 			if matches(s.Metric, ms) {
 				out = append(out, s)
 			}
 		}
-		return out
+		return out, nil
 	}
 	for _, g := range j.program.groups {
 		for i, r := range g.Rules {
@@ -335,14 +335,14 @@ func (j *fillJob) evaluate(ctx context.Context, foreign []promql.Series, start, 
 			for _, s := range m {
 				s.Metric = recorded(s.Metric, r.Record, set)
 				s.Floats = ended(s.Floats, fillStep.Milliseconds(), end.UnixMilli())
-				made = append(made, besideSeries{Series: s})
+				made = append(made, s)
 			}
 		}
 	}
 	out := make([]promql.Series, 0, len(made))
 	for _, s := range made {
 		if len(s.Floats) > 0 && slices.Contains(j.slos, s.Metric.Get("slo")) {
-			out = append(out, s.Series)
+			out = append(out, s)
 		}
 	}
 	return out, nil

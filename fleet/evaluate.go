@@ -24,6 +24,7 @@ const (
 // moment is what one evaluation of a group knows of the clusters.
 type moment struct {
 	group   string
+	alerts  []*rules.AlertingRule
 	series  []promql.Series
 	missing Missing
 	unknown []string // missing, and nothing is known of what they had
@@ -34,7 +35,7 @@ type momentKey struct{}
 // evaluate evaluates a group: the clusters are asked once for all its rules.
 func (f *Fleet) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 	p := f.program.Load()
-	m := &moment{group: g.Name()}
+	m := &moment{group: g.Name(), alerts: g.AlertingRules()}
 	if asks := p.asks[g.Name()]; len(asks) > 0 {
 		f.fetch(ctx, m, asks, time.Duration(float64(g.Interval())*patience), at)
 		if f.absences.note(m.missing, f.c.Members(), at) {
@@ -104,7 +105,7 @@ func (f *Fleet) query(ctx context.Context, text string, at time.Time) (promql.Ve
 	if m == nil {
 		m = &moment{}
 	}
-	v := &view{db: f.db, program: f.program.Load(), foreign: m.series, missing: m.missing, beside: f.aside.matching}
+	v := &view{db: f.db, program: f.program.Load(), foreign: m.series, missing: m.missing, beside: f.aside.read}
 	result, err := rules.EngineQueryFunc(f.engine, v)(ctx, text, at)
 	rule := rules.FromOriginContext(ctx)
 	if err != nil || rule.Query != text { // or a template's
@@ -113,7 +114,7 @@ func (f *Fleet) query(ctx context.Context, text string, at time.Time) (promql.Ve
 	lack := v.lacks()
 	switch rule.Kind {
 	case rules.KindRecording:
-		f.aside.put(ruleKey(m.group, rule), rule, result, lack)
+		f.aside.put(ruleKey(m.group, rule), rule, result, lack, at.UnixMilli())
 		if len(lack) > 0 {
 			return nil, nil
 		}
@@ -154,11 +155,11 @@ func (f *Fleet) hold(ctx context.Context, m *moment, d rules.RuleDetail, found p
 	}
 	if len(lack) > 0 {
 		now.unknown = m.unknown
-		firing, err := f.firing(ctx, d, at)
+		firing, err := f.fired(ctx, d, at)
 		if err != nil {
 			return nil, err
 		}
-		for _, set := range firing {
+		for _, set := range append(m.firing(d), firing...) {
 			id := identity(set, d)
 			if _, again := now.values[id]; again {
 				continue
@@ -183,14 +184,35 @@ func standingKey(d rules.RuleDetail) string {
 
 // identity tells alerts of one rule apart: by the labels that it does not set.
 func identity(set labels.Labels, d rules.RuleDetail) uint64 {
-	b := labels.NewBuilder(set).Del(labels.MetricName, labels.AlertName)
-	d.Labels.Range(func(l labels.Label) { b.Del(l.Name) })
-	return b.Labels().Hash()
+	return given(set, d).Hash()
 }
 
 // firing returns the labels, as the rule's expression gives them, of the
-// rule's alerts that fired when it was last evaluated.
-func (f *Fleet) firing(ctx context.Context, d rules.RuleDetail, at time.Time) ([]labels.Labels, error) {
+// rule's alerts that fire.
+func (m *moment) firing(d rules.RuleDetail) (out []labels.Labels) {
+	for _, r := range m.alerts {
+		if standingKey(rules.NewRuleDetail(r)) != standingKey(d) {
+			continue
+		}
+		r.ForEachActiveAlert(func(a *rules.Alert) {
+			if a.State == rules.StateFiring {
+				out = append(out, given(a.Labels, d))
+			}
+		})
+	}
+	return out
+}
+
+// given returns the labels of an alert that its rule does not set.
+func given(set labels.Labels, d rules.RuleDetail) labels.Labels {
+	b := labels.NewBuilder(set).Del(labels.MetricName, labels.AlertName, "alertstate")
+	d.Labels.Range(func(l labels.Label) { b.Del(l.Name) })
+	return b.Labels()
+}
+
+// fired returns the same of the alerts that fired when the rule was last
+// evaluated, which may have been before a restart.
+func (f *Fleet) fired(ctx context.Context, d rules.RuleDetail, at time.Time) ([]labels.Labels, error) {
 	q, err := f.db.Querier(at.Add(-heldFor).UnixMilli(), at.UnixMilli())
 	if err != nil {
 		return nil, err
@@ -215,9 +237,7 @@ func (f *Fleet) firing(ctx context.Context, d rules.RuleDetail, at time.Time) ([
 			return nil, err
 		}
 		if last == 1 && !value.IsStaleNaN(last) {
-			b := labels.NewBuilder(set.At().Labels()).Del(labels.MetricName, labels.AlertName, "alertstate")
-			d.Labels.Range(func(l labels.Label) { b.Del(l.Name) })
-			out = append(out, b.Labels())
+			out = append(out, given(set.At().Labels(), d))
 		}
 	}
 	return out, set.Err()

@@ -20,6 +20,8 @@ import (
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+
+	"github.com/midwatch-slo/midwatch/alert"
 )
 
 const (
@@ -241,7 +243,23 @@ func (f *Fleet) lead(ctx context.Context) {
 	if leads {
 		f.metrics.leads.Set(1)
 	}
-	if !leads {
+	if leads {
+		f.announce()
+	} else {
 		f.post.clear()
+	}
+}
+
+// announce says of all alerts what is known: what the rules found while
+// another replica led may not have been told.
+func (f *Fleet) announce() {
+	for _, r := range f.manager.AlertingRules() {
+		var all []alert.Alert
+		r.ForEachActiveAlert(func(a *rules.Alert) {
+			if a.State != rules.StatePending && !a.LastSentAt.IsZero() {
+				all = append(all, f.letterOf(r.Query().String(), a))
+			}
+		})
+		f.send(all...)
 	}
 }

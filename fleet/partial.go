@@ -88,12 +88,20 @@ func assumed(known []promql.Series, at int64) []promql.Series {
 // it. It is recorded nowhere.
 type aside struct {
 	mu     sync.Mutex
-	byRule map[string][]besideSeries
+	byRule map[string]setAside
+}
+
+// setAside is the result of one recording rule.
+type setAside struct {
+	named   labels.Labels // what all of its series have: the name and the rule's labels
+	at      int64
+	series  []promql.Series
+	missing Missing // clusters that it is without
 }
 
 // put keeps the result of a recording rule in the place of that before; none
 // when nothing is missing from it.
-func (a *aside) put(rule string, d rules.RuleDetail, v promql.Vector, missing Missing) {
+func (a *aside) put(rule string, d rules.RuleDetail, v promql.Vector, missing Missing, at int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(missing) == 0 {
@@ -101,14 +109,39 @@ func (a *aside) put(rule string, d rules.RuleDetail, v promql.Vector, missing Mi
 		return
 	}
 	if a.byRule == nil {
-		a.byRule = map[string][]besideSeries{}
+		a.byRule = map[string]setAside{}
 	}
-	kept := make([]besideSeries, 0, len(v))
+	kept := setAside{named: recorded(labels.EmptyLabels(), d.Name, d.Labels), at: at, missing: missing}
 	for _, s := range v {
 		set := recorded(s.Metric, d.Name, d.Labels)
-		kept = append(kept, besideSeries{Series: promql.Series{Metric: set, Floats: []promql.FPoint{{T: s.T, F: s.F}}}, missing: missing})
+		kept.series = append(kept.series, promql.Series{Metric: set, Floats: []promql.FPoint{{T: at, F: s.F}}})
 	}
 	a.byRule[rule] = kept
+}
+
+// read returns what was kept from mint to maxt and matches, and which clusters
+// it is without. That nothing matches says as little as what does.
+func (a *aside) read(ms []*labels.Matcher, mint, maxt int64) (out []promql.Series, missing Missing) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	missing = Missing{}
+	for _, kept := range a.byRule {
+		if kept.at < mint || kept.at > maxt || !kept.mayMatch(ms) {
+			continue
+		}
+		maps.Copy(missing, kept.missing)
+		for _, s := range kept.series {
+			if matches(s.Metric, ms) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out, missing
+}
+
+// mayMatch tells whether a series of the rule can match.
+func (s setAside) mayMatch(ms []*labels.Matcher) bool {
+	return !slices.ContainsFunc(ms, func(m *labels.Matcher) bool { return s.named.Has(m.Name) && !m.Matches(s.named.Get(m.Name)) })
 }
 
 // recorded returns the labels under which a rule records.
@@ -119,25 +152,11 @@ func recorded(set labels.Labels, name string, more labels.Labels) labels.Labels 
 	return b.Labels()
 }
 
-// matching returns what was kept and matches.
-func (a *aside) matching(ms []*labels.Matcher) (out []besideSeries) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, kept := range a.byRule {
-		for _, s := range kept {
-			if matches(s.Metric, ms) {
-				out = append(out, s)
-			}
-		}
-	}
-	return out
-}
-
 // keep forgets what is of none of the rules.
 func (a *aside) keep(rule map[string]bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.byRule, func(name string, _ []besideSeries) bool { return !rule[name] })
+	maps.DeleteFunc(a.byRule, func(name string, _ setAside) bool { return !rule[name] })
 }
 
 // names returns the clusters' names, sorted.

@@ -21,18 +21,12 @@ import (
 type view struct {
 	db      storage.Queryable
 	program *program
-	foreign []promql.Series                           // of the clusters
-	missing Missing                                   // clusters that foreign is without
-	beside  func(ms []*labels.Matcher) []besideSeries // recorded nowhere
+	foreign []promql.Series                                                         // of the clusters
+	missing Missing                                                                 // clusters that foreign is without
+	beside  func(ms []*labels.Matcher, mint, maxt int64) ([]promql.Series, Missing) // recorded nowhere, and the clusters that it is without
 
 	mu   sync.Mutex
 	lack Missing // clusters that what was read is without
-}
-
-// besideSeries is a series that is not in the database.
-type besideSeries struct {
-	promql.Series
-	missing Missing // clusters whose data it is without
 }
 
 var _ storage.Queryable = (*view)(nil)
@@ -84,11 +78,10 @@ func (q *viewQuerier) Select(ctx context.Context, _ bool, hints *storage.SelectH
 			out = append(out, s)
 		}
 	}
-	for _, s := range q.beside(ms) {
-		if s.Floats[0].T <= q.maxt && s.Floats[len(s.Floats)-1].T >= q.mint {
-			q.note(s.missing)
-			add(promql.NewStorageSeries(s.Series))
-		}
+	kept, missing := q.beside(ms, q.mint, q.maxt)
+	q.note(missing)
+	for _, s := range kept {
+		add(promql.NewStorageSeries(s))
 	}
 	if !q.program.mine(ms) {
 		q.note(q.missing)

@@ -37,3 +37,16 @@ func (t *Tx) Replicas() ([]Replica, error) {
 		return r.Scan(&p.ID, instant{&p.StartedAt}, instant{&p.BeatAt})
 	}, "SELECT id, started_at, beat_at FROM replicas ORDER BY started_at, id")
 }
+
+// First tells whether this process is, of those that share the database, the
+// one that has lived the longest; with SQLite there is no other.
+func (t *Tx) First() (bool, error) {
+	if t.replica == "" {
+		return true, nil
+	}
+	all, err := t.Replicas()
+	if err != nil {
+		return false, fmt.Errorf("see which replica is the first: %w", err)
+	}
+	return len(all) > 0 && all[0].ID == t.replica, nil
+}

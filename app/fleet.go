@@ -1,0 +1,325 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/prometheus/promql"
+	promrules "github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/federation"
+	"github.com/midwatch-slo/midwatch/fleet"
+	"github.com/midwatch-slo/midwatch/store"
+)
+
+const (
+	// fleetRetry is when a folder is opened again that could not be.
+	fleetRetry = time.Minute
+	// leadGrace is how long a replica goes on to lead when it cannot see
+	// whether it does: less than the others wait for it.
+	leadGrace   = 8 * time.Second
+	leadTimeout = 2 * time.Second
+)
+
+// fleetKeeper evaluates the rules of the fleet while there are any.
+type fleetKeeper struct {
+	app    *App
+	logger *slog.Logger
+	due    chan struct{} // the configuration may have changed
+
+	mu  sync.Mutex
+	now *runningFleet // nil: there are none
+
+	led   bool // only of the one goroutine that asks who leads
+	ledAt time.Time
+}
+
+// runningFleet is a fleet and what it was made of.
+type runningFleet struct {
+	*fleet.Fleet
+	config   Fleet
+	rules    *fleetRules // when it was last updated
+	registry *prometheus.Registry
+	stop     context.CancelFunc
+	done     chan struct{} // closed when it is over; nil before it runs
+}
+
+var _ storage.Queryable = (*fleetKeeper)(nil)
+
+func newFleetKeeper(a *App) *fleetKeeper {
+	return &fleetKeeper{app: a, logger: a.o.Logger.With("component", "fleet"), due: make(chan struct{}, 1)}
+}
+
+// wake makes it look at the configuration, such as after a reload.
+func (k *fleetKeeper) wake() {
+	select {
+	case k.due <- struct{}{}:
+	default: // it will already
+	}
+}
+
+// open opens the folder of the fleet and has its rules ready, when there are
+// any.
+func (k *fleetKeeper) open(ctx context.Context, s *state) error {
+	if s.fleet == nil {
+		return nil
+	}
+	r := &runningFleet{config: s.config.Fleet, registry: prometheus.NewRegistry()}
+	f, err := fleet.New(ctx, fleet.Config{
+		Dir:          s.config.Fleet.Path,
+		Clusters:     fleetClusters{k.app},
+		Members:      k.app.members,
+		Deliver:      func(ctx context.Context, alerts []alert.Alert) error { return k.app.engine.Receive(ctx, alerts) },
+		Standing:     k.standing,
+		Leads:        k.leads,
+		Retention:    s.fleet.retention,
+		MaxBytes:     s.config.Fleet.MaxBytes,
+		MissingAfter: time.Duration(s.config.Fleet.MissingAfter),
+		ExternalURL:  s.config.ExternalURL,
+		RemoteWrite:  s.fleet.remote,
+		Logger:       k.logger,
+		Registerer:   r.registry,
+	})
+	if err != nil {
+		return err
+	}
+	r.Fleet = f
+	if err := r.Update(s.fleet.groups, s.fleet.slos); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	r.rules = s.fleet
+	k.set(r)
+	return nil
+}
+
+func (k *fleetKeeper) set(r *runningFleet) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.now = r
+}
+
+func (k *fleetKeeper) get() *runningFleet {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now
+}
+
+// run evaluates until ctx ends.
+func (k *fleetKeeper) run(ctx context.Context) {
+	for {
+		again := k.apply(ctx, k.app.current.Load())
+		timer := time.NewTimer(again)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			k.end()
+			return
+		case <-k.due:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// apply makes what runs what the configuration says, and returns when it is to
+// be looked at again.
+func (k *fleetKeeper) apply(ctx context.Context, s *state) time.Duration {
+	r := k.get()
+	if r != nil && !r.suits(s) {
+		k.end()
+		r = nil
+	}
+	if r == nil {
+		if err := k.open(ctx, s); err != nil {
+			k.logger.ErrorContext(ctx, "rules of the fleet are not evaluated", "again_in", fleetRetry, "err", err)
+			return fleetRetry
+		}
+		r = k.get()
+	}
+	if r == nil {
+		return time.Hour
+	}
+	if r.done == nil {
+		k.start(ctx, r)
+	}
+	if r.rules != s.fleet {
+		if err := r.Update(s.fleet.groups, s.fleet.slos); err != nil {
+			k.logger.ErrorContext(ctx, "rules of the fleet stay as they were", "err", err)
+			return time.Hour
+		}
+		r.rules = s.fleet
+	}
+	return time.Hour
+}
+
+// suits tells whether a fleet can go on under a configuration.
+func (r *runningFleet) suits(s *state) bool {
+	if s.fleet == nil {
+		return false
+	}
+	was, is := r.config, s.config.Fleet
+	return was.Path == is.Path && was.MaxBytes == is.MaxBytes && was.MissingAfter == is.MissingAfter &&
+		r.rules.retention == s.fleet.retention && reflect.DeepEqual(r.rules.remote, s.fleet.remote)
+}
+
+func (k *fleetKeeper) start(ctx context.Context, r *runningFleet) {
+	ctx, r.stop = context.WithCancel(ctx)
+	r.done = make(chan struct{})
+	go func() {
+		defer close(r.done)
+		if err := r.Run(ctx); err != nil {
+			k.logger.ErrorContext(ctx, "fleet ends", "err", err)
+		}
+	}()
+}
+
+// end stops what runs and waits for it.
+func (k *fleetKeeper) end() {
+	r := k.get()
+	k.set(nil)
+	switch {
+	case r == nil:
+	case r.done == nil:
+		if err := r.Close(); err != nil {
+			k.logger.Error("fleet ends", "err", err)
+		}
+	default:
+		r.stop()
+		<-r.done
+	}
+}
+
+// Querier reads what the fleet's rules recorded.
+func (k *fleetKeeper) Querier(mint, maxt int64) (storage.Querier, error) {
+	if r := k.get(); r != nil {
+		return r.Querier(mint, maxt)
+	}
+	return storage.NoopQuerier(), nil
+}
+
+// RuleGroups returns the groups of the fleet's rules, for Prometheus' API.
+func (k *fleetKeeper) RuleGroups() []*promrules.Group {
+	if r := k.get(); r != nil {
+		return r.RuleGroups()
+	}
+	return nil
+}
+
+// AlertingRules returns the fleet's rules that alert, for Prometheus' API.
+func (k *fleetKeeper) AlertingRules() []*promrules.AlertingRule {
+	if r := k.get(); r != nil {
+		return r.AlertingRules()
+	}
+	return nil
+}
+
+// Gather returns the metrics of the fleet.
+func (k *fleetKeeper) Gather() ([]*dto.MetricFamily, error) {
+	if r := k.get(); r != nil {
+		return r.registry.Gather()
+	}
+	return nil, nil
+}
+
+// standing returns the alerts that fire in incidents.
+func (k *fleetKeeper) standing(ctx context.Context) (out []alert.Alert, err error) {
+	err = k.app.store.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		return tx.EachLiveAlert(func(a alert.Alert) error {
+			if a.Label(labelScope) == scopeFleet {
+				out = append(out, a)
+			}
+			return nil
+		})
+	})
+	return out, err
+}
+
+// leads tells whether this replica is the one that pages for the fleet: that
+// which has lived the longest.
+func (k *fleetKeeper) leads(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, leadTimeout)
+	defer cancel()
+	var first bool
+	err := k.app.store.View(ctx, func(tx *store.Tx) (err error) {
+		first, err = tx.First()
+		return err
+	})
+	switch {
+	case err == nil:
+		k.led, k.ledAt = first, time.Now()
+	case time.Since(k.ledAt) > leadGrace:
+		k.led = false
+	}
+	return k.led
+}
+
+// members returns the clusters that are configured.
+func (a *App) members() (out []fleet.Member) {
+	for _, c := range a.current.Load().config.Clusters {
+		out = append(out, fleet.Member{Name: c.Name, Labels: c.ExternalLabels()})
+	}
+	return out
+}
+
+const (
+	labelScope = "scope"
+	scopeFleet = "fleet"
+)
+
+// fleetClusters asks the clusters of the current configuration.
+type fleetClusters struct{ app *App }
+
+var _ fleet.Clusters = fleetClusters{}
+
+// Instant implements fleet.Clusters.
+func (c fleetClusters) Instant(ctx context.Context, query string, at time.Time) (promql.Vector, fleet.Missing, error) {
+	q, err := c.app.current.Load().federation.NewInstantQuery(ctx, nil, nil, query, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer q.Close()
+	res, missing, err := execute(ctx, q)
+	if res == nil || err != nil {
+		return nil, missing, err
+	}
+	v, err := res.Vector()
+	return v, missing, err
+}
+
+// Range implements fleet.Clusters.
+func (c fleetClusters) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Missing, error) {
+	q, err := c.app.current.Load().federation.NewRangeQuery(ctx, nil, nil, query, start, end, step)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The query is not closed: that would take back the points of the answer.
+	res, missing, err := execute(ctx, q)
+	if res == nil || err != nil {
+		return nil, missing, err
+	}
+	m, err := res.Matrix()
+	return m, missing, err
+}
+
+// execute returns the result of a query, none when no cluster answers.
+func execute(ctx context.Context, q promql.Query) (*promql.Result, fleet.Missing, error) {
+	res := q.Exec(ctx)
+	missing := fleet.Missing(federation.Missing(res.Warnings))
+	switch {
+	case res.Err == nil:
+		return res, missing, nil
+	case errors.Is(res.Err, federation.ErrUnavailable) && len(missing) > 0:
+		return nil, missing, nil
+	}
+	return nil, nil, fmt.Errorf("ask the clusters: %w", res.Err)
+}
