@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -57,10 +58,12 @@ func healthy(t testing.TB) http.Handler {
 	return standIn{}.handler(db)
 }
 
-// onRead replaces what a Prometheus does on remote read.
+// onRead replaces what a Prometheus does when it is asked for data, be it
+// samples or answers.
 func onRead(h http.Handler, read http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/api/v1/read" {
+		switch r.URL.Path {
+		case "/api/v1/read", "/api/v1/query", "/api/v1/query_range":
 			read(w, r)
 			return
 		}
@@ -78,7 +81,19 @@ func record(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 type fault struct {
 	name  string
 	url   func(t *testing.T) string
-	cause string // the warning's
+	cause string // the warning's when samples are read
+}
+
+// evaluating returns the warning's cause when the cluster evaluates, "" when
+// the fault is none then.
+func (f fault) evaluating() string {
+	switch {
+	case f.name == "marks no end": // JSON does
+		return ""
+	case strings.HasPrefix(f.cause, "broken answer"), f.name == "ends after a checksum":
+		return "broken answer"
+	}
+	return f.cause
 }
 
 const streamed = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
@@ -129,7 +144,7 @@ func faults(h http.Handler) []fault {
 func errorAfterData(h http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		rec := record(h, r)
-		w.Header().Set("Content-Type", streamed)
+		maps.Copy(w.Header(), rec.Header())
 		_, _ = w.Write(append(rec.Body.Bytes(), strings.Repeat("query failed\n", 20)...))
 	}
 }
@@ -138,7 +153,7 @@ func errorAfterData(h http.Handler) http.HandlerFunc {
 func deathWithinBody(h http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		rec := record(h, r)
-		w.Header().Set("Content-Type", streamed)
+		maps.Copy(w.Header(), rec.Header())
 		_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
@@ -172,33 +187,41 @@ func TestMissingClusterIsNamed(t *testing.T) {
 	for _, f := range faults(h) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			fed := newFederation(t, federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{
-				{Name: "fine", URLs: []string{serve(t, h)}},
-				{Name: "faulty", URLs: []string{f.url(t)}},
-			}})
-			begin := time.Now()
-			v, notes, err := fed.Instant(t.Context(), `sum(up) or absent(up{cluster="faulty"})`, at(time.Hour))
-			if took := time.Since(begin); took > 5*clusterTimeout {
-				t.Errorf("the answer took %s, want about the cluster's timeout %s", took, clusterTimeout)
+			t.Run("samples", func(t *testing.T) { wantMissing(federation.Unplanned(t.Context()), t, h, f, f.cause) })
+			if cause := f.evaluating(); cause != "" {
+				t.Run("answers", func(t *testing.T) { wantMissing(t.Context(), t, h, f, cause) })
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantValue(t, v, 10)
-			wantWarning(t, notes, `missing from this answer: cluster "faulty" (`+f.cause)
-			if _, _, err := fed.Instant(federation.FailPartial(t.Context()), `sum(up)`, at(time.Hour)); !errors.Is(err, federation.ErrUnavailable) || !strings.Contains(err.Error(), `cluster "faulty" (`+f.cause) {
-				t.Errorf("under FailPartial: got error %v, want ErrUnavailable that names the cluster", err)
-			}
-			if v, _, err := fed.Instant(t.Context(), `sum(up{cluster="faulty"})`, at(time.Hour)); !errors.Is(err, federation.ErrUnavailable) {
-				t.Errorf("only the faulty cluster: got %v, %v, want ErrUnavailable", v, err)
-			}
-			v, notes, err = fed.Instant(t.Context(), `sum(up{cluster="fine"})`, at(time.Hour))
-			if err != nil || len(notes) != 0 {
-				t.Errorf("only the other cluster: got %v, %v", notes, err)
-			}
-			wantValue(t, v, 10)
 		})
 	}
+}
+
+func wantMissing(ctx context.Context, t *testing.T, h http.Handler, f fault, cause string) {
+	t.Helper()
+	fed := newFederation(t, federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{
+		{Name: "fine", URLs: []string{serve(t, h)}},
+		{Name: "faulty", URLs: []string{f.url(t)}},
+	}})
+	begin := time.Now()
+	v, notes, err := fed.Instant(ctx, `sum(up) or absent(up{cluster="faulty"})`, at(time.Hour))
+	if took := time.Since(begin); took > 5*clusterTimeout {
+		t.Errorf("the answer took %s, want about the cluster's timeout %s", took, clusterTimeout)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, v, 10)
+	wantWarning(t, notes, `missing from this answer: cluster "faulty" (`+cause)
+	if _, _, err := fed.Instant(federation.FailPartial(ctx), `sum(up)`, at(time.Hour)); !errors.Is(err, federation.ErrUnavailable) || !strings.Contains(err.Error(), `cluster "faulty" (`+cause) {
+		t.Errorf("under FailPartial: got error %v, want ErrUnavailable that names the cluster", err)
+	}
+	if v, _, err := fed.Instant(ctx, `sum(up{cluster="faulty"})`, at(time.Hour)); !errors.Is(err, federation.ErrUnavailable) {
+		t.Errorf("only the faulty cluster: got %v, %v, want ErrUnavailable", v, err)
+	}
+	v, notes, err = fed.Instant(ctx, `sum(up{cluster="fine"})`, at(time.Hour))
+	if err != nil || len(notes) != 0 {
+		t.Errorf("only the other cluster: got %v, %v", notes, err)
+	}
+	wantValue(t, v, 10)
 }
 
 func wantValue(t *testing.T, v promql.Vector, f float64) {
@@ -293,9 +316,13 @@ func TestLimits(t *testing.T) {
 		"samples": {MaxSamples: 9}, "bytes": {MaxBytes: 300},
 	} {
 		c.Clusters = []federation.Cluster{{Name: "one", URLs: urls}}
-		_, _, err := newFederation(t, c).Instant(t.Context(), `sum(up)`, at(time.Hour))
+		fed := newFederation(t, c)
+		_, _, err := fed.Instant(federation.Unplanned(t.Context()), `sum(up)`, at(time.Hour))
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got error %v, want %q", name, err, want)
+			t.Errorf("%s, read: got error %v, want %q", name, err, want)
+		}
+		if _, _, err := fed.Instant(t.Context(), `up`, at(time.Hour)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s, answered: got error %v, want %q", name, err, want)
 		}
 	}
 }
@@ -355,13 +382,21 @@ func TestEqualSelectorsAreFetchedOnce(t *testing.T) {
 		h.ServeHTTP(w, r)
 	}))
 	fed := newFederation(t, federation.Config{Clusters: []federation.Cluster{{Name: "one", URLs: []string{url}}}})
-	v, _, err := fed.Instant(t.Context(), `sum(up) + sum(up) + count(up)`, at(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantValue(t, v, 30)
-	if len(reads) != 1 {
-		t.Errorf("got %d requests, want 1", len(reads))
+	for _, c := range []struct {
+		ctx   context.Context
+		wants int
+	}{{federation.Unplanned(t.Context()), 1}, {t.Context(), 2}} {
+		v, _, err := fed.Instant(c.ctx, `vector(scalar(sum(up)) + scalar(sum(up)) + scalar(count(up)))`, at(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantValue(t, v, 30)
+		if len(reads) != c.wants {
+			t.Errorf("got %d requests, want %d", len(reads), c.wants)
+		}
+		for len(reads) > 0 {
+			<-reads
+		}
 	}
 }
 
