@@ -10,7 +10,7 @@ import (
 )
 
 // writeBlock writes samples that are older than all in memory as a block,
-// which the database finds within a minute. It is there whole or not at all.
+// which the database finds within reloadEvery. It is there whole or not at all.
 func (f *Fleet) writeBlock(ctx context.Context, series map[int]promql.Series) (err error) {
 	if len(series) == 0 {
 		return nil

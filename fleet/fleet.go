@@ -36,6 +36,7 @@ const (
 	queryTimeout = time.Minute
 	maxSamples   = 50_000_000 // as Prometheus' --query.max-samples
 	interval     = 30 * time.Second
+	reloadEvery  = 10 * time.Second // of blocks, such as a backfill writes
 )
 
 // Fleet evaluates rules over all clusters. Its methods are safe for concurrent
@@ -115,6 +116,7 @@ func (f *Fleet) open(r prometheus.Registerer) (*tsdb.DB, error) {
 	o.RetentionDuration = f.c.Retention.Milliseconds()
 	o.MaxBytes = f.c.MaxBytes
 	o.OutOfOrderTimeWindow = lateWindow.Milliseconds()
+	o.BlockReloadInterval = reloadEvery
 	db, err := tsdb.Open(f.c.Dir, f.log, r, o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the fleet's series: %w", err)
