@@ -204,7 +204,7 @@ func (f *Federation) targetMetadataOf(ctx context.Context, ms []*labels.Matcher,
 		found, err := put[[]targetMetadata](ctx, s, c, question{"targets/metadata", form})
 		return c.distinctMetadata(slices.Concat(found...)), err
 	})
-	return slices.Concat([]targetMetadata{}, slices.Concat(answers...)), s, err
+	return append([]targetMetadata{}, slices.Concat(answers...)...), s, err
 }
 
 func (c *cluster) distinctMetadata(all []targetMetadata) []targetMetadata {

@@ -191,5 +191,5 @@ func (f *Federation) alerts(r *http.Request) (any, annotations.Annotations, erro
 		}
 	}
 	all = slices.DeleteFunc(all, func(a *v1.Alert) bool { return !matches(a.Labels, bound(ctx)) })
-	return &v1.AlertDiscovery{Alerts: slices.Concat([]*v1.Alert{}, all)}, s.notes(), nil
+	return &v1.AlertDiscovery{Alerts: append([]*v1.Alert{}, all...)}, s.notes(), nil
 }

@@ -26,9 +26,16 @@ func bound(ctx context.Context) []*labels.Matcher {
 	return ms
 }
 
-// narrow returns matchers together with those that the context is bound to.
+// narrow returns matchers together with those that the context is bound to,
+// which enforce may have put there already.
 func narrow(ctx context.Context, ms []*labels.Matcher) []*labels.Matcher {
-	return slices.Concat(ms, bound(ctx))
+	out := slices.Clip(ms)
+	for _, m := range bound(ctx) {
+		if !slices.Contains(ms, m) {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // enforce adds the matchers that the context is bound to to every selector of
