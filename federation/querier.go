@@ -78,6 +78,7 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 			return q.selectPart(ctx, part)
 		}
 	}
+	ms = narrow(ctx, ms) // what the engine selects by itself is bound as well
 	mint, maxt := q.mint, q.maxt
 	if hints != nil {
 		mint, maxt = hints.Start, hints.End
