@@ -29,7 +29,6 @@ type cluster struct {
 	away     []atomic.Int64 // of each replica: until when (Unix ms) it is asked last, since it did not answer
 	latency  latency
 	holes    *holes
-	watcher  *watcher
 	health   health
 	metrics  *metrics
 }
@@ -54,7 +53,7 @@ func newCluster(c Cluster, timeout time.Duration, m *metrics) (*cluster, error) 
 		out.replicas = append(out.replicas, r)
 	}
 	out.away = make([]atomic.Int64, len(out.replicas))
-	out.holes, out.watcher = newHoles(len(out.replicas)), newWatcher()
+	out.holes = newHoles(len(out.replicas))
 	return out, nil
 }
 

@@ -34,7 +34,6 @@ func (c *cluster) whole(mint, maxt int64) ([]*replica, bool) {
 	if len(c.replicas) == 1 {
 		return c.replicas, true
 	}
-	c.watcher.start(c)
 	alive := c.alive()
 	whole, known := c.holes.judge(span{mint, maxt}, alive, time.Now().UnixMilli())
 	rank := func(r *replica) int {
@@ -59,8 +58,8 @@ func (s selection) window() span { return span{s.mint, s.maxt} }
 func (c *cluster) alive() []bool {
 	now := time.Now().UnixMilli()
 	out := make([]bool, len(c.replicas))
-	for i := range c.replicas {
-		out[i] = c.away[i].Load() <= now
+	for i, r := range c.replicas {
+		out[i] = c.away[i].Load() <= now && r.breaker.open() == nil
 	}
 	if !slices.Contains(out, true) { // then any may
 		return slices.Repeat([]bool{true}, len(out))
@@ -91,6 +90,11 @@ func (c *cluster) doubt(r *replica, t span, tell func(cluster, text string)) {
 	}
 }
 
+// lacks tells whether a replica is known to lack something in a time.
+func (c *cluster) lacks(r *replica, t span) bool {
+	return c.holes.doubt(slices.Index(c.replicas, r), t) != ""
+}
+
 // first asks replicas in order: the next one when the one before fails, or
 // takes longer than answers usually do. It returns the answer that comes
 // first, and whose it is. What the replica that answers is known to lack in
@@ -99,7 +103,7 @@ func (c *cluster) doubt(r *replica, t span, tell func(cluster, text string)) {
 func first[T any](ctx context.Context, c *cluster, order []*replica, read span, try func(context.Context, *replica) (T, error), tell func(cluster, text string)) (T, *replica, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	race := race[T]{cluster: c, order: order, try: try, results: make(chan result[T], len(order)), errs: map[*replica]error{}}
+	race := race[T]{cluster: c, order: order, read: read, try: try, results: make(chan result[T], len(order)), errs: map[*replica]error{}}
 	defer func() { race.stop() }()
 	race.next(ctx)
 	for {
@@ -123,6 +127,7 @@ func first[T any](ctx context.Context, c *cluster, order []*replica, read span, 
 type race[T any] struct {
 	cluster *cluster
 	order   []*replica
+	read    span
 	try     func(context.Context, *replica) (T, error)
 
 	results chan result[T]
@@ -190,10 +195,10 @@ func (r *race[T]) stop() {
 	}
 }
 
-// hedge asks the next replica too. If that is done too often, it is put off
-// until only the next one's share of the time is left.
+// hedge asks the next replica too. If that lacks data, or if it is done too
+// often, it is put off until only the next one's share of the time is left.
 func (r *race[T]) hedge(ctx context.Context) {
-	if r.denied || r.cluster.latency.hedge() {
+	if r.denied || !r.cluster.lacks(r.order[r.asked], r.read) && r.cluster.latency.hedge() {
 		r.next(ctx)
 		return
 	}

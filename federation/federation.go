@@ -82,7 +82,6 @@ func newEngine(c *Config, p parser.Parser, tracker promql.QueryTracker) *promql.
 // Close lets go of kept connections. Queries that still run are not ended.
 func (f *Federation) Close() {
 	for _, c := range f.clusters {
-		c.watcher.stop()
 		for _, r := range c.replicas {
 			r.client.CloseIdleConnections()
 		}

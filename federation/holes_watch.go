@@ -2,7 +2,6 @@ package federation
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -24,42 +23,10 @@ const (
 	holesShare = 0.2
 )
 
-// watcher compares the replicas of one cluster in the background, from the
-// first query on.
-type watcher struct {
-	begin  sync.Once
-	ctx    context.Context //nolint:containedctx // ends with the federation.
-	cancel context.CancelFunc
-	ended  chan struct{}
-}
-
-func newWatcher() *watcher {
-	w := &watcher{ended: make(chan struct{})}
-	w.ctx, w.cancel = context.WithCancel(context.Background())
-	return w
-}
-
-// start begins to compare, once.
-func (w *watcher) start(c *cluster) {
-	w.begin.Do(func() {
-		go func() {
-			defer close(w.ended)
-			c.watch(w.ctx)
-		}()
-	})
-}
-
-// stop ends the comparisons and waits for the one that runs.
-func (w *watcher) stop() {
-	w.cancel()
-	w.begin.Do(func() { close(w.ended) })
-	<-w.ended
-}
-
-// watch compares the newest time again and again, and in between, bit by bit,
-// the past.
-func (c *cluster) watch(ctx context.Context) {
-	for ctx.Err() == nil {
+// watchHoles compares the newest time again and again, and in between, bit by
+// bit, the past, until ctx ends. A cluster of one replica is not asked.
+func (c *cluster) watchHoles(ctx context.Context) {
+	for len(c.replicas) > 1 && ctx.Err() == nil {
 		begin := time.Now()
 		c.compareNewest(ctx, begin)
 		c.comparePast(ctx, begin.Add(holesRefresh))

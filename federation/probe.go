@@ -41,12 +41,18 @@ func (e openError) Unwrap() error { return e.err }
 // Watch probes every server of every cluster until ctx ends: so it is known of
 // each whether it answers before somebody asks, one that does not is not asked
 // until it does again, and what servers say of themselves is known in advance.
+// Replicas of a cluster are compared, so that it is known which have holes.
 // A Federation that is not watched asks all the same.
 func (f *Federation) Watch(ctx context.Context) {
 	done := make(chan struct{})
 	running := 0
 	for _, c := range f.clusters {
 		c.health.watch(true)
+		running++
+		go func() {
+			c.watchHoles(ctx)
+			done <- struct{}{}
+		}()
 		for _, r := range c.replicas {
 			running++
 			go func() {
