@@ -77,19 +77,40 @@ func (b *builder) matched(e *parser.BinaryExpr, lhs, rhs shape) shape {
 		}
 	}
 	out.needs = max(lhs.needs, rhs.needs)
-	if !out.in.any() || !b.distinct(out.in, out.in, out.kept) || b.hides(e, lhs, rhs) {
+	if !out.in.any(always) || !b.distinct(out.in, out.in, out.kept) || b.hides(e, lhs, rhs) {
 		return shape{}
 	}
 	return out
 }
 
-// hides tells whether a side that can warn or fail whatever its data would
-// not be asked for in some cluster.
+// hides tells whether a side that can warn or fail would not be asked for in
+// some cluster where it has series, or can do so whatever its data.
 func (b *builder) hides(e *parser.BinaryExpr, lhs, rhs shape) bool {
 	if slices.Equal(lhs.in, rhs.in) {
 		return false
 	}
-	return noisy(e.LHS) || noisy(e.RHS)
+	left := lhs.in.any(func(i int) bool { return !rhs.in[i] }) && !quiet(e.LHS)
+	right := rhs.in.any(func(i int) bool { return !lhs.in[i] }) && !quiet(e.RHS)
+	switch e.Op {
+	case parser.LOR:
+		left, right = false, false
+	case parser.LUNLESS:
+		left = false
+	}
+	return left || right || noisy(e.LHS) || noisy(e.RHS)
+}
+
+// quiet tells whether an expression is one that cannot warn nor fail.
+func quiet(e parser.Expr) bool {
+	switch n := e.(type) {
+	case *parser.ParenExpr:
+		return quiet(n.Expr)
+	case *parser.StepInvariantExpr:
+		return quiet(n.Expr)
+	case *parser.VectorSelector:
+		return true
+	}
+	return false
 }
 
 // matchedOn returns the known labels that two series must share to match.

@@ -81,7 +81,7 @@ func (b *builder) selector(v *parser.VectorSelector, needs Pushes) shape {
 		return shape{}
 	}
 	s := shape{where: local, in: b.matching(v), kept: b.all(), needs: needs, unnamed: oneName(v)}
-	if !s.in.any() || !b.distinct(s.in, s.in, s.kept) {
+	if !s.in.any(always) || !b.distinct(s.in, s.in, s.kept) {
 		return shape{}
 	}
 	for i, in := range s.in {

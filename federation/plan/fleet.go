@@ -17,7 +17,17 @@ const maxNames = 64
 // members is a set of clusters, by index.
 type members []bool
 
-func (m members) any() bool { return slices.Contains(m, true) }
+// any tells whether the set has a cluster that is so.
+func (m members) any(so func(i int) bool) bool {
+	for i, in := range m {
+		if in && so(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func always(int) bool { return true }
 
 func (m members) only(keep func(i int) bool) members {
 	out := make(members, len(m))

@@ -62,21 +62,18 @@ func hasSubquery(e parser.Expr) bool {
 }
 
 // beside walks two trees of the same form. The engine looks through
-// parentheses around arguments, of which only one of the trees may have any.
+// parentheses around arguments, so that what is within stands for them too.
 func beside(a, b parser.Node, visit func(a, b parser.Node)) {
-	_, inA := a.(*parser.ParenExpr)
-	_, inB := b.(*parser.ParenExpr)
-	switch {
-	case inA && !inB:
-		beside(a.(*parser.ParenExpr).Expr, b, visit)
-		return
-	case inB && !inA:
-		beside(a, b.(*parser.ParenExpr).Expr, visit)
-		return
-	}
 	visit(a, b)
+	_, call := a.(*parser.Call)
+	_, aggregation := a.(*parser.AggregateExpr)
 	as, bs := parser.Children(a), parser.Children(b)
 	for i := range min(len(as), len(bs)) {
 		beside(as[i], bs[i], visit)
+		inner := as[i]
+		for p, ok := inner.(*parser.ParenExpr); ok && (call || aggregation); p, ok = inner.(*parser.ParenExpr) {
+			inner = p.Expr
+			visit(inner, bs[i])
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (b *builder) rewrite(e parser.Expr, at moment) parser.Expr {
 	case *parser.SubqueryExpr:
 		return b.inner(n, at)
 	case *parser.VectorSelector:
-		if !n.Smoothed && !n.Anchored && !b.matching(n).any() {
+		if !n.Smoothed && !n.Anchored && !b.matching(n).any(always) {
 			return b.part(request{at: at, pos: n, matchers: asSelected(n.LabelMatchers)})
 		}
 	}
@@ -72,7 +72,7 @@ func (b *builder) wrapped(e parser.Expr, s shape, at moment) parser.Expr {
 	if agg, ok := e.(*parser.AggregateExpr); ok && selects(agg.Op) {
 		return b.split(agg, at)
 	}
-	r := request{at: at, pos: e, in: s.in, kept: s.kept, send: func(i int) parser.Expr { return b.send(e, i) }}
+	r := request{at: at, pos: e, in: s.in, kept: s.kept, send: func(i int) parser.Expr { return b.send(e, i, true) }}
 	return b.part(r)
 }
 
@@ -119,7 +119,7 @@ func (b *builder) absence(e *parser.Call, at moment) parser.Expr {
 		at = at.first()
 	}
 	r := request{at: at, pos: arg, in: b.shapes[arg].in, exists: true, send: func(i int) parser.Expr {
-		sent := b.send(arg, i)
+		sent := b.send(arg, i, false)
 		if sent.Type() == parser.ValueTypeMatrix {
 			sent = &parser.Call{Func: parser.Functions["last_over_time"], Args: parser.Expressions{sent}, PosRange: e.PosRange}
 		}

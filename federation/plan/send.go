@@ -7,14 +7,15 @@ import (
 )
 
 // send returns what cluster i evaluates for a local expression, or nil if it
-// has no series of it.
-func (b *builder) send(e parser.Expr, i int) parser.Expr {
+// has no series of it. shown tells that whatever series the expression has,
+// the answer has too, under all of their labels.
+func (b *builder) send(e parser.Expr, i int, shown bool) parser.Expr {
 	if s := b.shapes[e]; s.where == anywhere {
 		return e
 	}
 	switch n := e.(type) {
 	case *parser.StepInvariantExpr:
-		return b.send(n.Expr, i)
+		return b.send(n.Expr, i, shown)
 	case *parser.VectorSelector:
 		out := *n
 		var ok bool
@@ -23,7 +24,7 @@ func (b *builder) send(e parser.Expr, i int) parser.Expr {
 		}
 	case *parser.MatrixSelector:
 		out := *n
-		if out.VectorSelector = b.send(n.VectorSelector, i); out.VectorSelector != nil {
+		if out.VectorSelector = b.send(n.VectorSelector, i, false); out.VectorSelector != nil {
 			return &out
 		}
 	case *parser.SubqueryExpr:
@@ -31,34 +32,34 @@ func (b *builder) send(e parser.Expr, i int) parser.Expr {
 		if out.Step == 0 {
 			out.Step = b.options.SubqueryStep
 		}
-		if out.Expr = b.send(n.Expr, i); out.Expr != nil {
+		if out.Expr = b.send(n.Expr, i, false); out.Expr != nil {
 			return &out
 		}
 	case *parser.ParenExpr:
 		out := *n
-		if out.Expr = b.send(n.Expr, i); out.Expr != nil {
+		if out.Expr = b.send(n.Expr, i, shown); out.Expr != nil {
 			return &out
 		}
 	case *parser.UnaryExpr:
 		out := *n
-		if out.Expr = b.send(n.Expr, i); out.Expr != nil {
+		if out.Expr = b.send(n.Expr, i, shown); out.Expr != nil {
 			return &out
 		}
 	case *parser.Call:
-		return b.sendCall(n, i)
+		return b.sendCall(n, i, shown)
 	case *parser.AggregateExpr:
-		return b.sendAggregate(n, i)
+		return b.sendAggregate(n, i, shown)
 	case *parser.BinaryExpr:
-		return b.sendBinary(n, i)
+		return b.sendBinary(n, i, shown)
 	}
 	return nil
 }
 
-func (b *builder) sendCall(e *parser.Call, i int) parser.Expr {
+func (b *builder) sendCall(e *parser.Call, i int, shown bool) parser.Expr {
 	out := *e
 	out.Args = make(parser.Expressions, len(e.Args))
 	for k, arg := range e.Args {
-		if out.Args[k] = b.send(arg, i); out.Args[k] == nil {
+		if out.Args[k] = b.send(arg, i, shown); out.Args[k] == nil {
 			return nil
 		}
 	}
@@ -86,52 +87,59 @@ func evaluated(was, left parser.Expr) parser.Expr {
 	return left
 }
 
-// sendAggregate groups by the known labels of the cluster too: no series
-// should have them, and if one has, the answer shows it.
-func (b *builder) sendAggregate(e *parser.AggregateExpr, i int) parser.Expr {
+// sendAggregate groups by the known labels of the cluster too where the
+// answer shows every group: no series should have them, and if one has, the
+// plan does not hold. Elsewhere such labels are as good as overwritten.
+func (b *builder) sendAggregate(e *parser.AggregateExpr, i int, shown bool) parser.Expr {
 	out := *e
-	if out.Expr = b.send(e.Expr, i); out.Expr == nil {
+	if out.Expr = b.send(e.Expr, i, shown && !selects(e.Op)); out.Expr == nil {
 		return nil
 	}
-	known := b.foreign[i]
-	if e.Without {
-		out.Grouping = slices.DeleteFunc(slices.Clone(e.Grouping), func(name string) bool { return slices.Contains(known, name) })
+	if e.Without == shown {
+		out.Grouping = without(e.Grouping, b.foreign[i])
 	} else {
-		out.Grouping = slices.Concat(e.Grouping, known)
-		slices.Sort(out.Grouping)
-		out.Grouping = slices.Compact(out.Grouping)
+		out.Grouping = union(e.Grouping, b.foreign[i])
 	}
 	return &out
 }
 
 // sendBinary leaves out a side of which the cluster has no series, and known
 // labels out of what is matched: both sides have the same.
-func (b *builder) sendBinary(e *parser.BinaryExpr, i int) parser.Expr {
+func (b *builder) sendBinary(e *parser.BinaryExpr, i int, shown bool) parser.Expr {
+	vectors := e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector
+	shown = shown && !vectors && (!e.Op.IsComparisonOperator() || e.ReturnBool)
 	out := *e
-	out.LHS, out.RHS = b.send(e.LHS, i), b.send(e.RHS, i)
+	out.LHS, out.RHS = b.send(e.LHS, i, shown), b.send(e.RHS, i, shown)
 	switch {
+	case out.LHS == nil && out.RHS == nil:
+		return nil
 	case out.LHS == nil && e.Op == parser.LOR:
-		return out.RHS
+		return &parser.ParenExpr{Expr: out.RHS, PosRange: e.PositionRange()}
 	case out.RHS == nil && (e.Op == parser.LOR || e.Op == parser.LUNLESS):
-		return out.LHS
+		return &parser.ParenExpr{Expr: out.LHS, PosRange: e.PositionRange()}
 	case out.LHS == nil || out.RHS == nil:
 		return nil
 	}
-	if e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector {
-		out.VectorMatching = b.sendMatching(e.VectorMatching, i)
+	if vectors {
+		matching := *e.VectorMatching
+		if matching.On {
+			matching.MatchingLabels = without(matching.MatchingLabels, b.foreign[i])
+		} else {
+			matching.MatchingLabels = union(matching.MatchingLabels, b.foreign[i])
+		}
+		out.VectorMatching = &matching
 	}
 	return &out
 }
 
-func (b *builder) sendMatching(m *parser.VectorMatching, i int) *parser.VectorMatching {
-	out := *m
-	known := b.foreign[i]
-	if m.On {
-		out.MatchingLabels = slices.DeleteFunc(slices.Clone(m.MatchingLabels), func(name string) bool { return slices.Contains(known, name) })
-		return &out
-	}
-	out.MatchingLabels = slices.Concat(m.MatchingLabels, known)
-	slices.Sort(out.MatchingLabels)
-	out.MatchingLabels = slices.Compact(out.MatchingLabels)
-	return &out
+// without returns the labels of a that are not in b.
+func without(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(name string) bool { return slices.Contains(b, name) })
+}
+
+// union returns the labels of a and b, sorted.
+func union(a, b []string) []string {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
