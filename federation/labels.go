@@ -86,7 +86,11 @@ func picks(ms []*labels.Matcher) func(c *cluster) bool {
 // match, sorted.
 func (l *lister) LabelNames(ctx context.Context, hints *storage.LabelHints, ms ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	ms = narrow(ctx, ms)
-	return l.union(ctx, ms, limitOf(hints), func(ctx context.Context, s *survey, c *cluster) ([][]string, error) {
+	own, err := l.localNames(ctx, hints, ms)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.union(ctx, own, ms, limitOf(hints), func(ctx context.Context, s *survey, c *cluster) ([][]string, error) {
 		return l.names(ctx, s, c, limitOf(hints), ms)
 	})
 }
@@ -112,7 +116,11 @@ func (l *lister) names(ctx context.Context, s *survey, c *cluster, limit int, ms
 // match, sorted.
 func (l *lister) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, ms ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	ms = narrow(ctx, ms)
-	return l.union(ctx, ms, limitOf(hints), func(ctx context.Context, s *survey, c *cluster) ([][]string, error) {
+	own, err := l.localValues(ctx, name, hints, ms)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.union(ctx, own, ms, limitOf(hints), func(ctx context.Context, s *survey, c *cluster) ([][]string, error) {
 		return l.values(ctx, s, c, name, limitOf(hints), ms)
 	})
 }
@@ -141,15 +149,15 @@ func escaped(name string) string {
 	return model.EscapeName(name, model.ValueEncodingEscaping)
 }
 
-// union asks the clusters that matchers pick, and returns what any answers,
-// sorted and once.
-func (l *lister) union(ctx context.Context, ms []*labels.Matcher, limit int, ask func(context.Context, *survey, *cluster) ([][]string, error)) ([]string, annotations.Annotations, error) {
+// union asks the clusters that matchers pick, and returns what is held here
+// and what any of them answers, sorted and once.
+func (l *lister) union(ctx context.Context, own []string, ms []*labels.Matcher, limit int, ask func(context.Context, *survey, *cluster) ([][]string, error)) ([]string, annotations.Annotations, error) {
 	s := l.fed.survey(ctx)
 	answers, err := each(ctx, s, picks(ms), func(ctx context.Context, c *cluster) ([][]string, error) { return ask(ctx, s, c) })
 	if err != nil {
 		return nil, nil, err
 	}
-	all := slices.Concat(slices.Concat(answers...)...)
+	all := slices.Concat(own, slices.Concat(slices.Concat(answers...)...))
 	slices.Sort(all)
 	all = slices.Compact(all)
 	if limit > 0 && len(all) > limit {
@@ -182,7 +190,11 @@ func (l *lister) series(ctx context.Context, limit int, ms []*labels.Matcher) ([
 	if err != nil {
 		return nil, nil, err
 	}
-	return distinct(slices.Concat(answers...)), s.notes(), nil
+	own, err := l.localSeries(ctx, limit, ms)
+	if err != nil {
+		return nil, nil, err
+	}
+	return distinct(slices.Concat(own, slices.Concat(answers...))), s.notes(), nil
 }
 
 // seriesOf returns the labels of a cluster's series as they are seen here.
