@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -153,8 +154,12 @@ func measure(ctx context.Context, w *world, end time.Time, o options) (*table, e
 	return t, nil
 }
 
-// row measures one query. In each turn every subject is asked once, each time
-// another first.
+// pause is the time before each large query: the garbage of one subject is not
+// collected in the time of the next.
+const pause = 150 * time.Millisecond
+
+// row measures one query. In each turn every subject is asked once, in an
+// order that is drawn.
 func (m *meter) row(ctx context.Context, subjects []subject, r row, o options) (line, error) {
 	l := line{row: r, turns: o.turns, took: map[string]time.Duration{}, differs: map[string]string{}}
 	if r.large {
@@ -164,9 +169,13 @@ func (m *meter) row(ctx context.Context, subjects []subject, r row, o options) (
 		return l, err
 	}
 	took := map[string][]time.Duration{}
+	random := rand.New(rand.NewPCG(1, 2))
 	for turn := range o.warm + l.turns {
-		for i := range subjects {
-			s := subjects[(turn+i)%len(subjects)]
+		for _, i := range random.Perm(len(subjects)) {
+			s := subjects[i]
+			if err := wait(ctx, r.large); err != nil {
+				return l, err
+			}
 			_, d, err := m.ask(ctx, s, r.query)
 			if err != nil {
 				return l, err
@@ -181,6 +190,20 @@ func (m *meter) row(ctx context.Context, subjects []subject, r row, o options) (
 		l.took[name] = all[len(all)/2]
 	}
 	return l, nil
+}
+
+func wait(ctx context.Context, large bool) error {
+	if !large {
+		return ctx.Err()
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 func names(of []subject) (out []string) {
