@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grafana/regexp"
@@ -33,16 +34,30 @@ type shape struct {
 // classify notes the shape of an expression and of all below it.
 func (b *builder) classify(e parser.Expr) shape {
 	s := b.shape(e)
-	if s.where == local {
-		for i, in := range s.in {
-			if in && b.clusters[i].Pushes < s.needs {
-				s = shape{}
-				break
-			}
-		}
+	refused := func(i int) bool {
+		return b.clusters[i].Pushes < s.needs || b.clusters[i].Unclean && leavesOut(e)
+	}
+	if s.where == local && s.in.any(refused) {
+		s = shape{}
 	}
 	b.shapes[e] = s
 	return s
+}
+
+// leavesOut tells whether an expression's answer may not show which series
+// there were.
+func leavesOut(e parser.Expr) bool {
+	switch n := e.(type) {
+	case *parser.SubqueryExpr:
+		return true
+	case *parser.Call:
+		return n.Func.Name == "label_join" || n.Func.Name == "label_replace" || strings.HasPrefix(n.Func.Name, "histogram_")
+	case *parser.AggregateExpr:
+		return selects(n.Op)
+	case *parser.BinaryExpr:
+		return n.VectorMatching != nil || n.Op.IsComparisonOperator() && !n.ReturnBool
+	}
+	return false
 }
 
 func (b *builder) shape(e parser.Expr) shape {

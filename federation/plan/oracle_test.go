@@ -66,13 +66,17 @@ func newEngine(p parser.Parser) *promql.Engine {
 func newOracle(t testing.TB, seed uint64, clusters ...Cluster) *oracle {
 	t.Helper()
 	plain := parser.NewParser(parser.Options{})
-	o := &oracle{clusters: clusters, engine: newEngine(plain), tree: &tree{Parser: plain}}
+	o := &oracle{clusters: slices.Clone(clusters), engine: newEngine(plain), tree: &tree{Parser: plain}}
 	o.planned = newEngine(o.tree)
 	var all []series
 	for i, c := range clusters {
 		own := data(rand.New(rand.NewPCG(seed, uint64(i))))
+		if seed%2 == 0 {
+			own = slices.DeleteFunc(own, func(s series) bool { return slices.ContainsFunc(foreign(c), s.labels.Has) })
+		}
 		o.members = append(o.members, load(t, own))
 		for _, s := range own {
+			o.clusters[i].Unclean = o.clusters[i].Unclean || slices.ContainsFunc(foreign(c), s.labels.Has)
 			b := labels.NewBuilder(s.labels)
 			b.Del(c.Dropped...)
 			for name, value := range c.Labels {

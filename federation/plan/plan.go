@@ -40,6 +40,12 @@ type Cluster struct {
 	Name    string
 	Labels  map[string]string // external labels: known, and the same on every series
 	Dropped []string          // replica labels: known to be absent
+	// Unclean tells that some series of the cluster have one of these labels
+	// themselves. Two of them may then be one series under the external labels,
+	// and only what shows this in its answer is pushed. Where it is not told,
+	// such series are noticed, but not two that become one below an operation
+	// that leaves series out.
+	Unclean bool
 	Pushes  Pushes
 }
 

@@ -183,6 +183,9 @@ func (b *builder) steps(e *parser.SubqueryExpr, w Window) (Window, bool) {
 	if step == 0 {
 		step = b.options.SubqueryStep
 	}
+	if w.End < w.Start {
+		return w, true // nothing is evaluated
+	}
 	interval := step.Milliseconds()
 	if interval <= 0 {
 		return Window{}, false
