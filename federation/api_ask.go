@@ -178,9 +178,10 @@ func read[T any](ctx context.Context, s *survey, c *cluster, r *replica, q quest
 	return data, inTime(ctx, err)
 }
 
-// inTime names the end of time as the cause of whatever it brought about.
+// inTime names the end of time as the cause of whatever it brought about, but
+// for errors that are of its end themselves, and may say more.
 func inTime(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !isTimeout(err) {
 		return ctx.Err()
 	}
 	return err

@@ -19,7 +19,7 @@ func (f *Federation) Get(ctx context.Context, name string, index int, path strin
 		}
 		resp, err := c.replicas[index].ask(ctx, path, form)
 		if err != nil {
-			return nil, errors.New(cause(overdue(ctx, err), c.timeout))
+			return nil, errors.New(cause(inTime(ctx, err), c.timeout))
 		}
 		if resp.StatusCode != http.StatusOK {
 			resp.Body.Close()

@@ -73,6 +73,7 @@ func cause(err error, limit time.Duration) string {
 		file    *fs.PathError
 		open    openError
 		busy    busyError
+		op      *net.OpError
 	)
 	switch {
 	case errors.As(err, &open):
@@ -84,7 +85,11 @@ func cause(err error, limit time.Duration) string {
 	case errors.As(err, &several):
 		return several.cause(limit)
 	case errors.As(err, &token):
-		return "no OAuth2 token: " + cause(token.error, min(limit, tokenTimeout))
+		why := cause(token.error, min(limit, tokenTimeout))
+		if why == connectionFailed {
+			why = "the token endpoint gives none"
+		}
+		return "no OAuth2 token: " + why
 	case errors.As(err, &file):
 		return "a file of its credentials or certificates cannot be read"
 	case errors.As(err, &status):
@@ -102,8 +107,14 @@ func cause(err error, limit time.Duration) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "connection closed before the end of the answer"
 	}
-	return "connection failed"
+	if errors.As(err, &op) && op.Op == "remote error" { // what crypto/tls calls it
+		return "TLS refused by the server: does it want a certificate?"
+	}
+	return connectionFailed
 }
+
+// connectionFailed is the cause of what has no name.
+const connectionFailed = "connection failed"
 
 func isTimeout(err error) bool {
 	var ne net.Error

@@ -145,10 +145,7 @@ func (c *cluster) limit(ctx context.Context) time.Duration {
 func (c *cluster) attempt(ctx context.Context, r *replica, sel selection, budget *budget) replicaSeries {
 	p, raw, err := r.read(ctx, sel, c.known, budget)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return replicaSeries{err: err}
+		return replicaSeries{err: inTime(ctx, err)}
 	}
 	series, merged := mergeEqual(c.relabel(p, raw))
 	return replicaSeries{series: series, merged: merged}

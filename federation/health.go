@@ -77,6 +77,7 @@ func (s *serverState) doubted() time.Time {
 // or, while nobody probes it, as queries do.
 type health struct {
 	logger *slog.Logger
+	pace   pace // of probes; set before there are any
 
 	mu      sync.Mutex
 	watched bool

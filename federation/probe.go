@@ -12,10 +12,16 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
+// pace is how often servers are probed.
+type pace struct {
+	every time.Duration // one that answers
+	again time.Duration // one that does not, or that failed a request
+}
+
+func defaultPace() pace { return pace{every: 5 * time.Second, again: time.Second} }
+
 const (
-	probeEvery   = 5 * time.Second  // a server that answers
-	reprobeEvery = time.Second      // one that does not, or that failed a request
-	learnEvery   = 15 * time.Second // what a server says of itself
+	learnEvery = 15 * time.Second // what a server says of itself
 	// probeTimeout is how long a probe may take; less where the cluster has
 	// less.
 	probeTimeout = 3 * time.Second
@@ -48,6 +54,7 @@ func (f *Federation) Watch(ctx context.Context) {
 	running := 0
 	for _, c := range f.clusters {
 		c.health.watch(true)
+		c.health.pace = orDefault(c.health.pace, defaultPace())
 		running++
 		go func() {
 			c.watchHoles(ctx)
@@ -83,15 +90,15 @@ func (c *cluster) watchReplica(ctx context.Context, r *replica) {
 			failures = 0
 		}
 		c.probed(ctx, r, err, failures)
-		if !r.breaker.pause(ctx, failures > 0) {
+		if !r.breaker.pause(ctx, c.health.pace, failures > 0) {
 			return
 		}
 	}
 }
 
 // pause waits until the next probe is due; it returns false when ctx ends.
-func (b *breaker) pause(ctx context.Context, failing bool) bool {
-	least := time.NewTimer(reprobeEvery)
+func (b *breaker) pause(ctx context.Context, p pace, failing bool) bool {
+	least := time.NewTimer(p.again)
 	defer least.Stop()
 	select {
 	case <-ctx.Done():
@@ -101,7 +108,7 @@ func (b *breaker) pause(ctx context.Context, failing bool) bool {
 	if failing {
 		return true
 	}
-	most := time.NewTimer(probeEvery - reprobeEvery)
+	most := time.NewTimer(p.every - p.again)
 	defer most.Stop()
 	select {
 	case <-ctx.Done():
@@ -142,17 +149,9 @@ func (c *cluster) probeReplica(ctx context.Context, r *replica) error {
 	ctx, cancel := context.WithTimeout(probing(ctx), c.probeTimeout())
 	defer cancel()
 	if err := r.learn(ctx); err != nil {
-		return overdue(ctx, err)
+		return inTime(ctx, err)
 	}
-	return overdue(ctx, r.probe(ctx))
-}
-
-// overdue returns err, or that the time is over where it is.
-func overdue(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
+	return inTime(ctx, r.probe(ctx))
 }
 
 // learn asks the server what it says of itself, unless that is known of late.
