@@ -2,21 +2,28 @@ package federation
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// maxNotes is how many infos a Prometheus tells; of more it leaves some out.
-const maxNotes = 10
+const (
+	// maxNotes is how many warnings, and infos, a Prometheus tells; of more it
+	// leaves some out.
+	maxNotes = 10
+	// maxNoteBytes bounds a text; it may name a metric.
+	maxNoteBytes = 1024
+)
 
 // note is something that a cluster noted about the user's query, as the engine
 // would have noted it here.
 type note struct {
-	kind  error // annotations.PromQLInfo
+	kind  error // annotations.PromQLInfo or PromQLWarning
 	text  string
 	at    posrange.PositionRange
 	query string
@@ -39,31 +46,60 @@ func (n *note) SetQuery(query string) { n.query = query }
 // Merge returns n: notes of the same text are one.
 func (n *note) Merge(error) error { return n }
 
+// forced is the note that histograms were made monotonic, which tells of all
+// of them.
+type forced struct {
+	note
+	low, high, diff float64 // from which bucket to which, and by how much at most
+	samples         int
+	since, until    string // times as RFC 3339 writes them, in UTC
+}
+
+// Error returns the text, with the place once the query is known.
+func (f *forced) Error() string {
+	if f.query == "" {
+		return f.text
+	}
+	return fmt.Sprintf("%s, from buckets %g to %g, with a max diff of %.2g, over %d samples from %s to %s (%s)",
+		f.text, f.low, f.high, f.diff, f.samples, f.since, f.until, f.at.StartPosInput(f.query, 0))
+}
+
+// Merge returns what tells of the histograms of both.
+func (f *forced) Merge(other error) error {
+	o, ok := other.(*forced)
+	if !ok {
+		return f
+	}
+	out := *f
+	out.low, out.high, out.diff = min(f.low, o.low), max(f.high, o.high), max(f.diff, o.diff)
+	out.samples += o.samples
+	out.since, out.until = min(f.since, o.since), max(f.until, o.until)
+	return &out
+}
+
 // placed returns what clusters noted of a part, at the places of the user's
-// query. Where that cannot be told, the plan does not hold: a warning, which
-// may be about one cluster's groups that are only parts of groups; notes that
-// several clusters made at different places, or of which some are left out,
-// or whose text is to be merged.
+// query. Where that cannot be told, the plan does not hold: a warning of
+// partial sums, which may be about groups that another cluster has too; notes
+// of the same text at different places, or of which some are left out, or
+// that the engine here would not have made.
 func placed(pieces []*piece, p parser.Parser) (annotations.Annotations, error) {
 	var out annotations.Annotations
 	for _, one := range pieces {
-		if len(one.answer.Warnings) == 0 && len(one.answer.Infos) == 0 {
+		a := one.answer
+		if len(a.Warnings) == 0 && len(a.Infos) == 0 {
 			continue
 		}
 		unheld := unheldError{why: Annotated, cluster: one.cluster, text: one.query.Text}
-		if len(one.answer.Warnings) > 0 || len(one.answer.Infos) > maxNotes {
+		if len(a.Warnings) > 0 && one.query.Sums || len(a.Warnings) > maxNotes || len(a.Infos) > maxNotes {
 			return nil, unheld
 		}
 		origins, err := one.query.Origins(p)
 		if err != nil {
 			return nil, unheld
 		}
-		for _, info := range one.answer.Infos {
-			n, ok := place(info, origins)
-			if !ok {
-				return nil, unheld
-			}
-			if other, ok := out[n.text].(*note); ok && other.at != n.at {
+		for _, text := range slices.Concat(a.Warnings, a.Infos) {
+			n, ok := place(text, origins)
+			if !ok || !agrees(out[n.Error()], n, one.instant) {
 				return nil, unheld
 			}
 			out.Add(n)
@@ -72,36 +108,93 @@ func placed(pieces []*piece, p parser.Parser) (annotations.Annotations, error) {
 	return out, nil
 }
 
-// place reads an info, which ends with the line and the column of the text
-// that was sent, and places it in the query that the user wrote.
-func place(info string, origins map[posrange.Pos]posrange.Pos) (*note, bool) {
-	text, end, ok := cutLast(info, " (")
-	if !ok || !separate(text) {
-		return nil, false
-	}
-	column, ok := strings.CutPrefix(strings.TrimSuffix(end, ")"), "1:")
-	if !ok {
-		return nil, false
-	}
-	n, err := strconv.Atoi(column)
-	if err != nil {
-		return nil, false
-	}
-	at, ok := origins[posrange.Pos(n-1)]
-	if !ok {
-		return nil, false
-	}
-	return &note{kind: annotations.PromQLInfo, text: text, at: posrange.PositionRange{Start: at, End: at}}, true
+// placedNote is a note, or one that tells more.
+type placedNote interface {
+	error
+	place() posrange.PositionRange
 }
 
-// separate tells whether an info is one that the engine here could have made
-// of the same series, however many there are of others.
-func separate(text string) bool {
+func (n *note) place() posrange.PositionRange { return n.at }
+
+// agrees tells whether two notes of the same text, of which there may be only
+// one, make one: they must be at the same place. Over a range, Prometheus
+// counts samples again at each step when it tells of all histograms.
+func agrees(other error, n placedNote, instant bool) bool {
+	known, ok := other.(placedNote)
+	if !ok {
+		return true
+	}
+	_, tellsAll := n.(*forced)
+	return known.place() == n.place() && (instant || !tellsAll)
+}
+
+// place reads a note, which ends with the line and the column of the text that
+// was sent, and places it in the query that the user wrote.
+func place(text string, origins map[posrange.Pos]posrange.Pos) (placedNote, bool) {
+	text, end, _ := cutLast(text, " (1:")
+	column, err := strconv.Atoi(strings.TrimSuffix(end, ")"))
+	if err != nil || len(text) > maxNoteBytes {
+		return nil, false
+	}
+	at, ok := origins[posrange.Pos(column-1)]
+	if !ok {
+		return nil, false
+	}
+	n := note{text: text, at: posrange.PositionRange{Start: at, End: at}}
+	if strings.HasPrefix(text, annotations.HistogramQuantileForcedMonotonicityInfo.Error()) {
+		return toForced(n)
+	}
+	n.kind, ok = noteKind(text)
+	return &n, ok
+}
+
+// toForced reads what a note tells of all histograms.
+func toForced(n note) (placedNote, bool) {
+	text, rest, _ := cutLast(n.text, ", from buckets ")
+	n.text, n.kind = text, annotations.PromQLInfo
+	f := &forced{note: n}
+	read, err := fmt.Sscanf(rest, "%g to %g, with a max diff of %g, over %d samples from %s to %s",
+		&f.low, &f.high, &f.diff, &f.samples, &f.since, &f.until)
+	return f, err == nil && read == 6 && isTime(f.since) && isTime(f.until)
+}
+
+func isTime(s string) bool {
+	_, err := time.Parse(time.RFC3339, s)
+	return err == nil && strings.HasSuffix(s, "Z")
+}
+
+// noteKind returns whether a text is an info or a warning, and false when it is
+// none that the engine here could have made of the same series, however many
+// there are of others.
+func noteKind(text string) (error, bool) {
 	for _, one := range []error{
-		annotations.PossibleNonCounterInfo, annotations.HistogramIgnoredInAggregationInfo,
-		annotations.HistogramIgnoredInMixedRangeInfo, annotations.IncompatibleTypesInBinOpInfo,
+		annotations.InvalidQuantileWarning, annotations.BadBucketLabelWarning, annotations.MixedFloatsHistogramsWarning,
+		annotations.MixedClassicNativeHistogramsWarning, annotations.NativeHistogramNotCounterWarning,
+		annotations.NativeHistogramNotGaugeWarning, annotations.MixedExponentialCustomHistogramsWarning,
+		annotations.IncompatibleBucketLayoutInBinOpWarning, annotations.HistogramCounterResetCollisionWarning,
 	} {
 		if strings.HasPrefix(text, one.Error()) {
+			return annotations.PromQLWarning, true
+		}
+	}
+	for _, one := range []error{
+		annotations.PossibleNonCounterInfo, annotations.IncompatibleTypesInBinOpInfo, annotations.HistogramIgnoredInAggregationInfo,
+		annotations.HistogramIgnoredInMixedRangeInfo, annotations.NativeHistogramQuantileNaNResultInfo,
+		annotations.NativeHistogramQuantileNaNSkewInfo, annotations.NativeHistogramFractionNaNsInfo,
+		annotations.MismatchedCustomBucketsHistogramsInfo,
+	} {
+		if strings.HasPrefix(text, one.Error()) {
+			return annotations.PromQLInfo, true
+		}
+	}
+	return nil, false
+}
+
+// shadowed tells whether a note that tells of all histograms was made here as
+// well as in a cluster, in which case one of the two was lost.
+func shadowed(all annotations.Annotations, clusters map[string]bool) bool {
+	for text := range clusters {
+		if _, ok := all[text].(*forced); !ok {
 			return true
 		}
 	}

@@ -42,6 +42,7 @@ type pieceKey struct {
 type piece struct {
 	query   *plan.Query
 	cluster string
+	instant bool
 	done    chan struct{} // closed when the rest is set
 	answer  *answer.Answer
 	err     error
@@ -53,7 +54,7 @@ func (q *querier) selectPart(ctx context.Context, part *plan.Part) storage.Serie
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ctx = q.begin(ctx)
-	set := &partSet{ctx: ctx, querier: q, pieces: make([]*piece, len(part.Queries)), series: -1}
+	set := &partSet{ctx: ctx, querier: q, pieces: make([]*piece, len(part.Queries))}
 	for i := range part.Queries {
 		set.pieces[i] = q.ask(ctx, &part.Queries[i], part.Window)
 	}
@@ -68,7 +69,7 @@ func (q *querier) ask(ctx context.Context, one *plan.Query, w plan.Window) *piec
 	if p, ok := q.pieces[key]; ok {
 		return p
 	}
-	p := &piece{query: one, cluster: q.federation.nameOf(one.Cluster), done: make(chan struct{})}
+	p := &piece{query: one, cluster: q.federation.nameOf(one.Cluster), instant: w.Start == w.End, done: make(chan struct{})}
 	if q.pieces == nil {
 		q.pieces = map[pieceKey]*piece{}
 	}
@@ -118,15 +119,14 @@ func (q *querier) evaluate(ctx context.Context, one *plan.Query, w plan.Window, 
 	return a, nil
 }
 
-// partSet is the series of a part: those of all clusters, one cluster after
-// the other.
+// partSet is the series of a part, those of all clusters.
 type partSet struct {
 	ctx     context.Context //nolint:containedctx // of the query that reads it.
 	querier *querier
 	pieces  []*piece
 	waited  bool
-	piece   int
-	series  int // in that piece
+	series  []*answer.Series
+	at      int
 	notes   annotations.Annotations
 	err     error
 }
@@ -136,36 +136,34 @@ var _ storage.SeriesSet = (*partSet)(nil)
 // Next moves to the next series.
 func (s *partSet) Next() bool {
 	if !s.waited {
-		s.waited = true
-		s.notes, s.err = s.wait()
+		s.waited, s.at = true, -1
+		if s.err = s.wait(); s.err == nil {
+			s.notes, s.err = placed(s.pieces, s.querier.federation.parser)
+			s.querier.scope.tellForced(s.notes)
+			s.series = inOrder(s.pieces)
+		}
 	}
-	if s.err != nil {
-		return false
-	}
-	s.series++
-	for s.piece < len(s.pieces) && s.series >= len(s.pieces[s.piece].answer.Series) {
-		s.piece, s.series = s.piece+1, 0
-	}
-	return s.piece < len(s.pieces)
+	s.at++
+	return s.err == nil && s.at < len(s.series)
 }
 
-// wait waits for all clusters and returns what they have to say.
-func (s *partSet) wait() (annotations.Annotations, error) {
+// wait waits for all clusters.
+func (s *partSet) wait() error {
 	for _, p := range s.pieces {
 		select {
 		case <-p.done:
 		case <-s.ctx.Done():
-			return nil, context.Cause(s.ctx)
+			return context.Cause(s.ctx)
 		}
 		if p.err != nil {
-			return nil, p.err
+			return p.err
 		}
 	}
-	return placed(s.pieces, s.querier.federation.parser)
+	return nil
 }
 
 // At returns the current series.
-func (s *partSet) At() storage.Series { return &s.pieces[s.piece].answer.Series[s.series] }
+func (s *partSet) At() storage.Series { return s.series[s.at] }
 
 // Err returns what ended the set early.
 func (s *partSet) Err() error { return s.err }
@@ -173,6 +171,57 @@ func (s *partSet) Err() error { return s.err }
 // Warnings returns what the clusters noted, placed where the user wrote what
 // it is about.
 func (s *partSet) Warnings() annotations.Annotations { return s.notes }
+
+// maxUnsorted is how many series are put in order that did not come in order.
+const maxUnsorted = 4096
+
+// inOrder returns the series of all clusters in order of their labels, as a
+// Prometheus that read them from a block would have them: of equal values,
+// topk takes the first. Answers come in order unless the query asks for
+// another; then many of them are left as they are.
+func inOrder(pieces []*piece) []*answer.Series {
+	total, sorted := 0, true
+	for _, p := range pieces {
+		total += len(p.answer.Series)
+	}
+	out := make([]*answer.Series, 0, total)
+	for _, p := range pieces {
+		for i := range p.answer.Series {
+			sorted = sorted && (i == 0 || byLabels(&p.answer.Series[i-1], &p.answer.Series[i]) <= 0)
+			out = append(out, &p.answer.Series[i])
+		}
+	}
+	if sorted && len(pieces) > 1 {
+		return merged(pieces, out)
+	}
+	if !sorted && total <= maxUnsorted {
+		slices.SortStableFunc(out, byLabels)
+	}
+	return out
+}
+
+// merged puts the series of all clusters, of which each has its own in order,
+// in order; it uses the memory of out.
+func merged(pieces []*piece, out []*answer.Series) []*answer.Series {
+	out = out[:0]
+	next := make([]int, len(pieces))
+	for range cap(out) {
+		best := -1
+		for k, p := range pieces {
+			if next[k] < len(p.answer.Series) && (best < 0 || byLabels(&p.answer.Series[next[k]], &pieces[best].answer.Series[next[best]]) < 0) {
+				best = k
+			}
+		}
+		if best < 0 {
+			break
+		}
+		out = append(out, &pieces[best].answer.Series[next[best]])
+		next[best]++
+	}
+	return out
+}
+
+func byLabels(a, b *answer.Series) int { return labels.Compare(a.Labels(), b.Labels()) }
 
 // gridOf returns the steps of a window.
 func gridOf(w plan.Window) answer.Grid {

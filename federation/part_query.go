@@ -34,6 +34,9 @@ const (
 	Failed     Run = "failed"     // it is an error, which is told as one Prometheus would
 )
 
+// sameLabels is an error of evaluation that names nothing.
+const sameLabels = "vector cannot contain metrics with the same labelset"
+
 // unheldError says why a plan does not hold: the query runs without.
 type unheldError struct {
 	why           Run
@@ -192,7 +195,7 @@ func (q *query) Exec(ctx context.Context) *promql.Result {
 	inner, s := q.current()
 	res := inner.Exec(ctx)
 	if q.plan != nil {
-		q.run = q.verdict(ctx, res)
+		q.run = q.verdict(ctx, res, s)
 	}
 	q.federation.runs.note(q.run)
 	if q.plan != nil && q.run != Planned {
@@ -211,7 +214,7 @@ func (q *query) Exec(ctx context.Context) *promql.Result {
 
 // verdict tells whether what a planned run gave is the answer. An error of
 // evaluation is told better by a run without: it may name series, in an order.
-func (q *query) verdict(ctx context.Context, res *promql.Result) Run {
+func (q *query) verdict(ctx context.Context, res *promql.Result, s *scope) Run {
 	var (
 		unheld      unheldError
 		unavailable unavailableError
@@ -220,7 +223,10 @@ func (q *query) verdict(ctx context.Context, res *promql.Result) Run {
 		canceled    promql.ErrQueryCanceled
 	)
 	switch err := res.Err; {
-	case err == nil:
+	case err == nil && shadowed(res.Warnings, s.forced):
+		q.federation.memory.remember("", q.text, time.Now())
+		return Annotated
+	case err == nil, err.Error() == sameLabels:
 		return Planned
 	case errors.As(err, &unheld):
 		if unheld.text != "" {

@@ -25,7 +25,8 @@ type scope struct {
 	failPartial bool
 	budget      budget
 	maxSamples  int64
-	samples     atomic.Int64 // that parts hold
+	samples     atomic.Int64    // that parts hold
+	forced      map[string]bool // notes that tell of all histograms, by text
 
 	mu      sync.Mutex
 	asked   map[string]bool
@@ -73,6 +74,18 @@ func (s *scope) hold(n int) error {
 		return errTooMuch
 	}
 	return nil
+}
+
+// tellForced keeps in mind which notes of clusters tell of all histograms.
+func (s *scope) tellForced(notes annotations.Annotations) {
+	for text, n := range notes {
+		if _, ok := n.(*forced); ok {
+			if s.forced == nil {
+				s.forced = map[string]bool{}
+			}
+			s.forced[text] = true
+		}
+	}
 }
 
 func (s *scope) merged(cluster string, n int) {
