@@ -103,9 +103,6 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.web, err = a.newWeb(s, registry); err != nil {
 		return nil, err
 	}
-	if err := a.fleet.open(ctx, s); err != nil {
-		return nil, err
-	}
 	var lc net.ListenConfig
 	if a.listener, err = lc.Listen(ctx, "tcp", o.ListenAddress); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -159,6 +156,7 @@ func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, err
 		Rotas: duty{a}, Calendars: duty{a}, Overrides: duty{a},
 		Heartbeats: a.engine,
 		Rules:      a.rules,
+		Clusters:   clusters{a},
 		Receivers: func() []string {
 			var names []string
 			for _, p := range a.current.Load().duty.Load().Policies() {
@@ -167,6 +165,7 @@ func (a *App) newWeb(s *state, registry *prometheus.Registry) (*web.Handler, err
 			return names
 		},
 		Ingest:    s.ingest,
+		Querying:  s.querying,
 		Callbacks: callbacks(s.channels, buttons{a}),
 		LinkKey:   a.linkKey,
 		Query: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -274,6 +273,7 @@ func (a *App) Reload(ctx context.Context) error {
 	}
 	a.web.SetTokens(s.tokens)
 	a.web.SetIngest(s.ingest)
+	a.web.SetQuerying(s.querying)
 	a.web.SetCallbacks(callbacks(s.channels, buttons{a}))
 	a.attend(ctx) // last: the channels before take no more callbacks then
 	a.noteReload(ctx)

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql"
 	promrules "github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
@@ -22,8 +24,13 @@ import (
 )
 
 const (
-	// fleetRetry is when a folder is opened again that could not be.
-	fleetRetry = time.Minute
+	// fleetCheck is how often it is looked whether the rules are evaluated, and
+	// when a folder is opened again that could not be.
+	fleetCheck = 30 * time.Second
+	// fleetPatience is how long they may not be before an alert says so.
+	fleetPatience = 2 * time.Minute
+	// fleetNotEvaluated is the alert.
+	fleetNotEvaluated = "MidwatchFleetNotEvaluated"
 	// leadGrace is how long a replica goes on to lead when it cannot see
 	// whether it does: less than the others wait for it.
 	leadGrace   = 8 * time.Second
@@ -41,6 +48,15 @@ type fleetKeeper struct {
 
 	led   bool // only of the one goroutine that asks who leads
 	ledAt time.Time
+
+	trouble trouble // only of the goroutine that runs
+}
+
+// trouble is that rules of the fleet are not evaluated.
+type trouble struct {
+	since  time.Time // zero: there is none
+	told   bool
+	judged bool // ever
 }
 
 // runningFleet is a fleet and what it was made of.
@@ -116,8 +132,8 @@ func (k *fleetKeeper) get() *runningFleet {
 // run evaluates until ctx ends.
 func (k *fleetKeeper) run(ctx context.Context) {
 	for {
-		again := k.apply(ctx, k.app.current.Load())
-		timer := time.NewTimer(again)
+		k.judge(ctx, k.apply(ctx, k.app.current.Load()), time.Now())
+		timer := time.NewTimer(fleetCheck)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -130,9 +146,9 @@ func (k *fleetKeeper) run(ctx context.Context) {
 	}
 }
 
-// apply makes what runs what the configuration says, and returns when it is to
-// be looked at again.
-func (k *fleetKeeper) apply(ctx context.Context, s *state) time.Duration {
+// apply makes what runs what the configuration says, and returns what is in the
+// way of that.
+func (k *fleetKeeper) apply(ctx context.Context, s *state) error {
 	r := k.get()
 	if r != nil && !r.suits(s) {
 		k.end()
@@ -140,25 +156,70 @@ func (k *fleetKeeper) apply(ctx context.Context, s *state) time.Duration {
 	}
 	if r == nil {
 		if err := k.open(ctx, s); err != nil {
-			k.logger.ErrorContext(ctx, "rules of the fleet are not evaluated", "again_in", fleetRetry, "err", err)
-			return fleetRetry
+			return err
 		}
 		r = k.get()
 	}
 	if r == nil {
-		return time.Hour
+		return nil
 	}
 	if r.done == nil {
 		k.start(ctx, r)
 	}
 	if r.rules != s.fleet {
 		if err := r.Update(s.fleet.groups, s.fleet.slos); err != nil {
-			k.logger.ErrorContext(ctx, "rules of the fleet stay as they were", "err", err)
-			return time.Hour
+			return err
 		}
 		r.rules = s.fleet
 	}
-	return time.Hour
+	if rule, err := r.Failing(); err != nil {
+		return fmt.Errorf("rule %s: %w", rule, err)
+	}
+	return nil
+}
+
+// judge logs what is in the way, and alerts when it stays.
+func (k *fleetKeeper) judge(ctx context.Context, err error, at time.Time) {
+	was := k.trouble
+	k.trouble.judged = true
+	a := alert.Alert{
+		Labels:   model.LabelSet{model.AlertNameLabel: fleetNotEvaluated, alert.LabelService: ownService, alert.LabelSeverity: "P2"},
+		State:    alert.Resolved,
+		StartsAt: cmpTime(was.since, at), EndsAt: at, UpdatedAt: at,
+	}
+	switch {
+	case err == nil:
+		k.trouble.since, k.trouble.told = time.Time{}, false
+		if was.judged && !was.told { // at the first time one may be open from before a restart
+			return
+		}
+	default:
+		k.logger.ErrorContext(ctx, "rules of the fleet are not evaluated", "err", err)
+		if was.since.IsZero() {
+			k.trouble.since = at
+		}
+		if at.Sub(k.trouble.since) < fleetPatience {
+			return
+		}
+		k.trouble.told = true
+		a.State, a.EndsAt = alert.Firing, at.Add(fleetPatience+4*fleetCheck)
+		a.Annotations = model.LabelSet{
+			"summary":     "SLOs of the fleet are not evaluated",
+			"description": model.LabelValue("Their budgets may burn and nobody is paged. " + shortened(err.Error())),
+		}
+	}
+	if err := k.app.engine.Receive(ctx, []alert.Alert{a}); err != nil && ctx.Err() == nil {
+		k.logger.ErrorContext(ctx, "alert of midwatch itself is not taken in", "err", err)
+	}
+}
+
+// shortened returns the begin of a text.
+func shortened(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // suits tells whether a fleet can go on under a configuration.

@@ -34,6 +34,8 @@ const (
 	fleetFolder = "fleet/" // of the rules that see all clusters
 	// parameterRecord is the series of what differs between SLOs.
 	parameterRecord = "slo:parameter:value"
+	// parametersEvery is how often they are recorded: it asks nobody anything.
+	parametersEvery = 10 * time.Second
 	fleetSlack      = 5 * 24 * time.Hour
 	fleetRetention  = 35 * 24 * time.Hour
 )
@@ -115,7 +117,7 @@ func (s *state) compiled() (rules.Set, error) {
 // fleetGroups returns the groups over all clusters, and before them one of the
 // SLOs' parameters: what these are is known here, and no cluster is asked.
 func fleetGroups(set rules.Set, ours map[string]bool) []rulefmt.RuleGroup {
-	parameters := rulefmt.RuleGroup{Name: "midwatch-fleet-parameters"}
+	parameters := rulefmt.RuleGroup{Name: "midwatch-fleet-parameters", Interval: model.Duration(parametersEvery)}
 	var out []rulefmt.RuleGroup
 	for _, f := range set.Files {
 		if strings.HasPrefix(f.Name, fleetFolder) {
@@ -128,7 +130,6 @@ func fleetGroups(set rules.Set, ours map[string]bool) []rulefmt.RuleGroup {
 					r.Labels = maps.Clone(r.Labels)
 					r.Labels["scope"] = "fleet"
 					parameters.Rules = append(parameters.Rules, r)
-					parameters.Interval = g.Interval
 				}
 			}
 		}

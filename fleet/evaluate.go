@@ -38,6 +38,9 @@ func (f *Fleet) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 	m := &moment{group: g.Name(), alerts: g.AlertingRules()}
 	if asks := p.asks[g.Name()]; len(asks) > 0 {
 		f.fetch(ctx, m, asks, time.Duration(float64(g.Interval())*patience), at)
+		if ctx.Err() != nil { // it ends
+			return
+		}
 		if f.absences.note(m.missing, f.c.Members(), at) {
 			f.filler.wake()
 		}

@@ -185,6 +185,19 @@ func (f *Fleet) RuleGroups() []*rules.Group { return f.manager.RuleGroups() }
 // AlertingRules returns the rules that alert.
 func (f *Fleet) AlertingRules() []*rules.AlertingRule { return f.manager.AlertingRules() }
 
+// Failing returns a rule whose last evaluation failed, and why; "" when none
+// did. That data is missing is no failure.
+func (f *Fleet) Failing() (rule string, cause error) {
+	for _, g := range f.manager.RuleGroups() {
+		for _, r := range g.Rules() {
+			if err := r.LastError(); err != nil {
+				return r.Name(), err
+			}
+		}
+	}
+	return "", nil
+}
+
 // Run evaluates the rules until ctx ends, then stops evaluating, delivers what
 // waits, and closes the folder. It must be called once.
 func (f *Fleet) Run(ctx context.Context) error {
@@ -194,8 +207,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 		tasks.Go(func() { task(ctx) })
 	}
 	<-ctx.Done()
+	f.stop() // what is evaluated just now is not waited for: a cluster may hang
 	f.manager.Stop()
-	f.stop()
 	managed.Wait()
 	tasks.Wait()
 	f.lastCall(context.WithoutCancel(ctx))

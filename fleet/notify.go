@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/rules"
-	"github.com/prometheus/prometheus/util/strutil"
 
 	"github.com/midwatch-slo/midwatch/alert"
 )
@@ -186,7 +185,6 @@ func (f *Fleet) letterOf(expr string, a *rules.Alert) alert.Alert {
 	out := alert.Alert{
 		Labels: labelSet(a.Labels), Annotations: labelSet(a.Annotations),
 		StartsAt: a.FiredAt.UTC(), EndsAt: a.ValidUntil.UTC(), UpdatedAt: time.Now().UTC(), State: alert.Firing,
-		GeneratorURL: strings.TrimRight(f.c.ExternalURL, "/") + strutil.TableLinkForExpression(expr),
 	}
 	if !a.ResolvedAt.IsZero() {
 		out.State, out.EndsAt = alert.Resolved, a.ResolvedAt.UTC()
