@@ -1,0 +1,128 @@
+package web
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/midwatch-slo/midwatch/web/wire"
+)
+
+// Clusters knows which clusters answer.
+type Clusters interface {
+	// Clusters returns what is known of each, without asking any.
+	Clusters() []wire.Cluster
+}
+
+// getClusterStatus answers which clusters answer, and since when.
+func (h *Handler) getClusterStatus(w http.ResponseWriter, _ *http.Request) error {
+	if h.Clusters == nil {
+		return errNoClusters
+	}
+	return writeData(w, wire.ClusterStatus{Clusters: h.Clusters.Clusters()})
+}
+
+var errNoClusters = notFound("the clusters are not served")
+
+// clustersView is the content of the page of clusters.
+type clustersView struct {
+	State    state
+	Clusters []memberRow
+}
+
+type memberRow struct {
+	wire.Cluster
+	Since   stamp
+	Set     string // its labels
+	Tone    tone
+	Servers []serverRow
+}
+
+type serverRow struct {
+	wire.ClusterServer
+	Since stamp
+	What  string // it is
+	Tone  tone
+}
+
+// clustersPage shows which clusters answer, what each server is, and how its
+// labels differ.
+func (h *Handler) clustersPage(w http.ResponseWriter, _ *http.Request) error {
+	if h.Clusters == nil {
+		return errNoClusters
+	}
+	var v clustersView
+	for _, c := range h.Clusters.Clusters() {
+		v.Clusters = append(v.Clusters, h.memberRow(c))
+	}
+	v.State = v.state()
+	return h.show(w, http.StatusOK, "clusters", frame{Title: "Clusters", Refresh: 10, Content: v})
+}
+
+func (h *Handler) memberRow(c wire.Cluster) memberRow {
+	row := memberRow{Cluster: c, Since: h.stamp(c.Since, h.Now()), Set: labelText(c.Labels), Tone: healthTone(c.Health)}
+	for _, s := range c.Replicas {
+		server := serverRow{ClusterServer: s, Since: h.stamp(s.Since, h.Now()), Tone: healthTone(s.Health)}
+		server.What = strings.TrimSpace(s.Backend + " " + s.Version)
+		if c.Health == wire.HealthUp && server.Tone == bad {
+			server.Tone = low // another one answers
+		}
+		row.Servers = append(row.Servers, server)
+	}
+	return row
+}
+
+func healthTone(health string) tone {
+	switch health {
+	case wire.HealthUp:
+		return calm
+	case wire.HealthDown:
+		return bad
+	}
+	return mute
+}
+
+func labelText(set map[string]string) string {
+	parts := make([]string, 0, len(set))
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		parts = append(parts, fmt.Sprintf("%s=%q", name, set[name]))
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// state says in a line how the clusters stand.
+func (v *clustersView) state() state {
+	var down []string
+	weak, unknown, differ := 0, 0, 0
+	for _, c := range v.Clusters {
+		switch c.Health {
+		case wire.HealthDown:
+			down = append(down, c.Name)
+		case wire.HealthUnknown:
+			unknown++
+		}
+		for _, s := range c.Servers {
+			if s.Tone == low {
+				weak++
+			}
+			if len(s.Differs) > 0 {
+				differ++
+			}
+		}
+	}
+	detail := plural(len(v.Clusters), "cluster")
+	if differ > 0 {
+		detail += fmt.Sprintf(", %s with other labels than configured", plural(differ, "server"))
+	}
+	switch {
+	case len(down) > 0:
+		return state{Text: strings.Join(down, ", ") + " missing from answers", Detail: detail, Tone: bad}
+	case unknown > 0:
+		return state{Text: "Not all clusters are known yet", Detail: detail, Tone: low}
+	case weak > 0:
+		return state{Text: "All clusters answer, " + plural(weak, "server") + " of them not", Detail: detail, Tone: low}
+	}
+	return state{Text: "All clusters answer", Detail: detail}
+}
