@@ -76,10 +76,12 @@ type Ingest struct {
 	SentrySecretFile string            `yaml:"sentry_secret_file"`
 }
 
-// API says who may acknowledge, resolve and reload, and who may send alerts.
+// API says who may acknowledge, resolve and reload, and who may send alerts,
+// and who may query what.
 type API struct {
 	Tokens       []web.TokenConfig       `yaml:"tokens"`
 	IngestTokens []web.IngestTokenConfig `yaml:"ingest_tokens"` // none: everybody may send alerts
+	QueryTokens  []web.QueryTokenConfig  `yaml:"query_tokens"`  // none: everybody may query everything
 }
 
 // LoadConfig reads a configuration file. Every problem in it is reported at

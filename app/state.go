@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/midwatch-slo/midwatch/ingest"
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/secret"
+	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/notifiers"
 	"github.com/midwatch-slo/midwatch/oncall"
 	"github.com/midwatch-slo/midwatch/page"
@@ -43,6 +45,7 @@ type state struct {
 	channels   map[string]notifiers.Notifier // senders sends through them
 	tokens     *web.Tokens
 	ingest     *web.Ingest
+	querying   *web.Querying
 	severities ingest.Severities
 	inhibit    []incident.InhibitRule
 	watched    []incident.Watch
@@ -73,6 +76,7 @@ func makeState(path string, log *slog.Logger, own *fleetKeeper) (*state, error) 
 	sentry, err := s.readSentry()
 	note("ingest", err)
 	note("api.ingest_tokens", s.readIngest(sentry))
+	note("api.query_tokens", s.readQuerying())
 	note("incidents", s.readPaging())
 	_, err = newPulse(c.Heartbeat, nil, log)
 	note("heartbeat", err)
@@ -150,6 +154,23 @@ func (s *state) readSentry() (sentry secret.Secret, err error) {
 
 func (s *state) readIngest(sentry secret.Secret) (err error) {
 	s.ingest, err = web.NewIngest(s.config.API.IngestTokens, sentry)
+	return err
+}
+
+// readQuerying reads who may query. Matchers that are there without any would
+// let their token see everything, so that is an error.
+func (s *state) readQuerying() (err error) {
+	list := s.config.node("api.query_tokens")
+	for i, t := range s.config.API.QueryTokens {
+		at := strconv.Itoa(i)
+		if t.Matchers == nil && yamldoc.Lookup(list, at+".matchers") != yamldoc.Lookup(list, at) {
+			s.config.API.QueryTokens[i].Matchers = []string{}
+		}
+	}
+	s.querying, err = web.NewQuerying(s.config.API.QueryTokens, func(matchers []string) (func(context.Context) context.Context, error) {
+		ms, err := federation.ParseMatchers(matchers)
+		return func(ctx context.Context) context.Context { return federation.WithMatchers(ctx, ms...) }, err
+	})
 	return err
 }
 

@@ -20,15 +20,6 @@ func (h *Handler) unknownAPI(_ http.ResponseWriter, r *http.Request) error {
 	return notFound("nothing is served at %s: see /api/v1/ and /api/v2/", r.URL.Path)
 }
 
-// query passes what is not Midwatch's own to whoever answers as Prometheus.
-func (h *Handler) query(w http.ResponseWriter, r *http.Request) error {
-	if h.Query == nil || ours(r.URL.Path) {
-		return notFound("nothing is served at %s", r.URL.Path)
-	}
-	h.Query.ServeHTTP(w, r)
-	return nil
-}
-
 // ours tells whether a path is below one of Midwatch's own: whoever answers as
 // Prometheus must not see it, misspelt as it is.
 func ours(path string) bool {

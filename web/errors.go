@@ -34,6 +34,7 @@ var (
 	errNoTokens     = problem{status: http.StatusForbidden, kind: wire.Forbidden, text: "acting is off: no token is configured"}
 	errTokenMissing = problem{status: http.StatusUnauthorized, kind: wire.Unauthorized, text: "acting needs a token (Authorization: Bearer …)"}
 	errTokenUnknown = problem{status: http.StatusUnauthorized, kind: wire.Unauthorized, text: "the token is not one of those configured"}
+	errTokenInURL   = badData("a token in a URL ends in logs: send it as Authorization: Bearer …, or as the password of Basic")
 )
 
 func badData(format string, args ...any) problem {

@@ -57,15 +57,12 @@ func NewIngest(configs []IngestTokenConfig, sentry secret.Secret) (*Ingest, erro
 // come if its token says so. Who may act may also send alerts.
 func (in *Ingest) admit(r *http.Request, acting *Tokens) (cluster string, err error) {
 	if r.URL.Query().Has("token") {
-		return "", badData("a token in a URL ends in logs: send it as Authorization: Bearer …, or as the password of Basic")
+		return "", errTokenInURL
 	}
 	if len(in.tokens.known) == 0 {
 		return "", nil
 	}
-	value := bearer(r)
-	if _, password, ok := r.BasicAuth(); ok {
-		value = password
-	}
+	value := credential(r)
 	if t, ok := in.tokens.find(value); ok {
 		return t.cluster, nil
 	}

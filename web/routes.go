@@ -85,6 +85,7 @@ func (h *Handler) processRoutes() []route {
 	}
 	return []route{
 		plain("/metrics", "metrics", reading(), h.showMetrics()),
+		{pattern: "/federate", name: "federate", methods: reading(), body: maxQueryBody, via: "api", answer: h.query, fail: h.failPlain},
 		plain("/-/healthy", "healthy", reading(), h.healthy),
 		plain("/-/ready", "ready", reading(), h.ready),
 		plain("/-/reload", "reload", posting(), h.reload),
@@ -107,7 +108,6 @@ func (h *Handler) pageRoutes() []route {
 		page("/ical/{kind}/{file}", "ical", reading(), h.icalFile),
 		page("/delivery", "delivery", reading(), h.deliveryPage),
 		page("/audit", "audit", reading(), h.auditPage),
-		page("/clusters", "clusters", reading(), h.clustersPage),
 		page("/drills", "drills", readOrPost(), h.drillsPage),
 		page("/a/{id}/{signed}", "acklink", readOrPost(), h.ackLink),
 		page("/assets/{name}", "assets", reading(), h.asset),
@@ -139,7 +139,6 @@ func (h *Handler) apiRoutes() []route {
 		api("/api/v1/deadpages", "api_deadpages", reading(), h.listDeadPages),
 		api("/api/v1/heartbeats", "api_heartbeats", reading(), h.listHeartbeats),
 		api("/api/v1/status/rules", "api_status_rules", reading(), h.getRuleStatus),
-		api("/api/v1/status/clusters", "api_status_clusters", reading(), h.getClusterStatus),
 		{pattern: "/api/v1/", name: "api_query", body: maxQueryBody, via: "api", answer: h.query, fail: h.failAPI},
 		{pattern: "/api/", name: "api_unknown", answer: h.unknownAPI, fail: h.failAPI},
 	}

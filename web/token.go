@@ -108,3 +108,12 @@ func bearer(r *http.Request) string {
 	}
 	return strings.TrimSpace(value)
 }
+
+// credential returns the token of the Authorization header: of Bearer, or the
+// password of Basic.
+func credential(r *http.Request) string {
+	if _, password, ok := r.BasicAuth(); ok {
+		return password
+	}
+	return bearer(r)
+}

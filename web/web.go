@@ -50,17 +50,17 @@ type Config struct {
 	Delivery   Delivery
 	Heartbeats Heartbeats
 	Rules      Rules
-	Clusters   Clusters
 	Receivers  func() []string // names of the escalation policies; nil: none
 
 	Ingest    *Ingest                 // who may send alerts; nil lets everybody
 	Callbacks map[string]http.Handler // by name, at /callbacks/NAME: of providers, whose handlers verify for themselves
 	LinkKey   []byte                  // signs links that acknowledge, see AckLink; none: no such link works
 
-	Query  http.Handler                    // serves the rest of /api/v1/, as Prometheus does; nil answers 404
-	Ready  func() bool                     // whether /-/ready says so
-	Reload func(ctx context.Context) error // diag.Problems are shown to who asked; nil answers 404
-	Tokens *Tokens                         // who may act; nil lets nobody
+	Query    http.Handler                    // serves the rest of /api/v1/, and /federate, as Prometheus does; nil answers 404
+	Querying *Querying                       // who may do so, and what they see; nil lets everybody see everything
+	Ready    func() bool                     // whether /-/ready says so
+	Reload   func(ctx context.Context) error // diag.Problems are shown to who asked; nil answers 404
+	Tokens   *Tokens                         // who may act; nil lets nobody
 
 	Logger     *slog.Logger
 	Gatherer   prometheus.Gatherer   // what /metrics shows
@@ -87,6 +87,9 @@ func (c *Config) defaults() error {
 	if c.Ingest == nil {
 		c.Ingest = &Ingest{tokens: &Tokens{}}
 	}
+	if c.Querying == nil {
+		c.Querying = &Querying{tokens: &Tokens{}}
+	}
 	if c.Receivers == nil {
 		c.Receivers = func() []string { return nil }
 	}
@@ -105,16 +108,17 @@ func (c *Config) defaults() error {
 // Handler serves everything that is on Midwatch's listen address.
 type Handler struct {
 	Config
-	logger  *slog.Logger
-	tokens  atomic.Pointer[Tokens]
-	ingest  atomic.Pointer[Ingest]
-	calls   atomic.Pointer[map[string]http.Handler]
-	cross   *http.CrossOriginProtection
-	started time.Time
-	metrics metrics
-	pages   *template.Template
-	assets  assets
-	mux     *http.ServeMux
+	logger   *slog.Logger
+	tokens   atomic.Pointer[Tokens]
+	ingest   atomic.Pointer[Ingest]
+	querying atomic.Pointer[Querying]
+	calls    atomic.Pointer[map[string]http.Handler]
+	cross    *http.CrossOriginProtection
+	started  time.Time
+	metrics  metrics
+	pages    *template.Template
+	assets   assets
+	mux      *http.ServeMux
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -127,6 +131,7 @@ func New(c Config) (*Handler, error) {
 	h := &Handler{Config: c, logger: c.Logger.With("component", "web"), cross: http.NewCrossOriginProtection(), mux: http.NewServeMux()}
 	h.tokens.Store(c.Tokens)
 	h.ingest.Store(c.Ingest)
+	h.querying.Store(c.Querying)
 	h.SetCallbacks(c.Callbacks)
 	h.started = c.Now()
 	var err error
@@ -150,6 +155,9 @@ func (h *Handler) SetTokens(t *Tokens) { h.tokens.Store(t) }
 
 // SetIngest replaces who may send alerts.
 func (h *Handler) SetIngest(in *Ingest) { h.ingest.Store(in) }
+
+// SetQuerying replaces who may query, and what they see.
+func (h *Handler) SetQuerying(q *Querying) { h.querying.Store(q) }
 
 // SetCallbacks replaces the handlers of providers' callbacks, by name.
 func (h *Handler) SetCallbacks(by map[string]http.Handler) {
