@@ -108,6 +108,7 @@ func (h *Handler) pageRoutes() []route {
 		page("/ical/{kind}/{file}", "ical", reading(), h.icalFile),
 		page("/delivery", "delivery", reading(), h.deliveryPage),
 		page("/audit", "audit", reading(), h.auditPage),
+		page("/clusters", "clusters", reading(), h.clustersPage),
 		page("/drills", "drills", readOrPost(), h.drillsPage),
 		page("/a/{id}/{signed}", "acklink", readOrPost(), h.ackLink),
 		page("/assets/{name}", "assets", reading(), h.asset),
@@ -139,6 +140,7 @@ func (h *Handler) apiRoutes() []route {
 		api("/api/v1/deadpages", "api_deadpages", reading(), h.listDeadPages),
 		api("/api/v1/heartbeats", "api_heartbeats", reading(), h.listHeartbeats),
 		api("/api/v1/status/rules", "api_status_rules", reading(), h.getRuleStatus),
+		api("/api/v1/status/clusters", "api_status_clusters", reading(), h.getClusterStatus),
 		{pattern: "/api/v1/", name: "api_query", body: maxQueryBody, via: "api", answer: h.query, fail: h.failAPI},
 		{pattern: "/api/", name: "api_unknown", answer: h.unknownAPI, fail: h.failAPI},
 	}

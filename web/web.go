@@ -50,6 +50,7 @@ type Config struct {
 	Delivery   Delivery
 	Heartbeats Heartbeats
 	Rules      Rules
+	Clusters   Clusters
 	Receivers  func() []string // names of the escalation policies; nil: none
 
 	Ingest    *Ingest                 // who may send alerts; nil lets everybody
