@@ -2,10 +2,12 @@ package fleet
 
 import (
 	"context"
+	"maps"
 	"math"
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
@@ -67,9 +69,7 @@ func (f *Fleet) fetch(ctx context.Context, m *moment, asks []string, within time
 			f.log.WarnContext(ctx, "clusters cannot be asked", "group", m.group, "err", err)
 			without = f.everybody(err)
 		}
-		for name, cause := range without {
-			missing[name] = cause
-		}
+		maps.Copy(missing, without)
 		m.series = append(m.series, present(v, at.UnixMilli())...)
 	}
 	if len(missing) > 0 {
@@ -208,7 +208,7 @@ func (m *moment) firing(d rules.RuleDetail) (out []labels.Labels) {
 
 // given returns the labels of an alert that its rule does not set.
 func given(set labels.Labels, d rules.RuleDetail) labels.Labels {
-	b := labels.NewBuilder(set).Del(labels.MetricName, labels.AlertName, "alertstate")
+	b := labels.NewBuilder(set).Del(model.MetricNameLabel, labels.AlertName, "alertstate")
 	d.Labels.Range(func(l labels.Label) { b.Del(l.Name) })
 	return b.Labels()
 }
@@ -222,7 +222,7 @@ func (f *Fleet) fired(ctx context.Context, d rules.RuleDetail, at time.Time) ([]
 	}
 	defer q.Close()
 	ms := []*labels.Matcher{
-		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, alertsSeries),
+		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, alertsSeries),
 		labels.MustNewMatcher(labels.MatchEqual, labels.AlertName, d.Name),
 		labels.MustNewMatcher(labels.MatchEqual, "alertstate", "firing"),
 	}

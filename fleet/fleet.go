@@ -96,9 +96,7 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 		EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
 	})
-	if f.remote, err = newRemoteWrite(f, r); err != nil {
-		return nil, errors.Join(err, f.db.Close())
-	}
+	f.remote = newRemoteWrite(f, r)
 	rulesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	f.stop = stop
 	f.manager = rules.NewManager(&rules.ManagerOptions{

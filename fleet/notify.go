@@ -45,7 +45,6 @@ type post struct {
 	mu       sync.Mutex
 	seq      uint64
 	byLabels map[model.Fingerprint]letter
-	full     bool
 }
 
 // put adds alerts, and tells whether one had no room.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/rules"
@@ -76,7 +77,7 @@ func assumed(known []promql.Series, at int64) []promql.Series {
 	out := make([]promql.Series, len(known))
 	for i, s := range known {
 		v := s.Floats[0].F
-		if strings.HasPrefix(s.Metric.Get(labels.MetricName), failedPrefix) {
+		if strings.HasPrefix(s.Metric.Get(model.MetricNameLabel), failedPrefix) {
 			v = 0
 		}
 		out[i] = promql.Series{Metric: s.Metric, Floats: []promql.FPoint{{T: at, F: v}}}
@@ -147,7 +148,7 @@ func (s setAside) mayMatch(ms []*labels.Matcher) bool {
 // recorded returns the labels under which a rule records.
 func recorded(set labels.Labels, name string, more labels.Labels) labels.Labels {
 	b := labels.NewBuilder(set)
-	b.Set(labels.MetricName, name)
+	b.Set(model.MetricNameLabel, name)
 	more.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
 	return b.Labels()
 }

@@ -25,10 +25,10 @@ type remoteWrite struct {
 	applied bool // only of the one goroutine
 }
 
-func newRemoteWrite(f *Fleet, r prometheus.Registerer) (*remoteWrite, error) {
+func newRemoteWrite(f *Fleet, r prometheus.Registerer) *remoteWrite {
 	w := &remoteWrite{applied: true}
 	if len(f.c.RemoteWrite) == 0 {
-		return w, nil
+		return w
 	}
 	for _, c := range f.c.RemoteWrite {
 		one := *c
@@ -41,7 +41,7 @@ func newRemoteWrite(f *Fleet, r prometheus.Registerer) (*remoteWrite, error) {
 	w.applied = false
 	w.storage = remote.NewStorage(f.log, r, f.db.StartTime, f.db.Dir(), flushDeadline, nil, false)
 	f.db.SetWriteNotified(w.storage)
-	return w, nil
+	return w
 }
 
 // apply begins to write, or ends it.

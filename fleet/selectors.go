@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/grafana/regexp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -73,7 +74,7 @@ func newProgram(p parser.Parser, groups []rulefmt.RuleGroup, slos []string) (*pr
 // mine tells whether only series that are recorded here can match.
 func (p *program) mine(ms []*labels.Matcher) bool {
 	return slices.ContainsFunc(ms, func(m *labels.Matcher) bool {
-		return m.Type == labels.MatchEqual && (m.Name == labelScope && m.Value == scopeFleet || m.Name == labels.MetricName && p.own[m.Value])
+		return m.Type == labels.MatchEqual && (m.Name == labelScope && m.Value == scopeFleet || m.Name == model.MetricNameLabel && p.own[m.Value])
 	})
 }
 
@@ -135,7 +136,7 @@ func combined(selectors []*parser.VectorSelector, only string) []string {
 	for _, vs := range selectors {
 		name, rest := "", []string{}
 		for _, m := range vs.LabelMatchers {
-			if m.Name == labels.MetricName && m.Type == labels.MatchEqual && name == "" {
+			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && name == "" {
 				name = m.Value
 				continue
 			}
@@ -164,7 +165,7 @@ func combined(selectors []*parser.VectorSelector, only string) []string {
 
 // named returns a selector of the names and of other matchers.
 func named(names []string, rest string) string {
-	m := oneOf(labels.MetricName, names)
+	m := oneOf(model.MetricNameLabel, names)
 	if rest == "" {
 		return "{" + m.String() + "}"
 	}

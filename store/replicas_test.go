@@ -58,6 +58,7 @@ func TestReplicas(t *testing.T) {
 		"outlive connections that end":     testTerminated,
 		"do not wait for one that hangs":   testHung,
 		"see who else there is":            testSeen,
+		"know which is the first":          testFirst,
 		"go on after a failover":           testReadOnly,
 		"free what a dead one had claimed": testDeadReplica,
 	} {
@@ -217,6 +218,31 @@ func testJobOnce(t *testing.T, _ *databases, _ string, all []*store.Postgres) {
 	if n := ran.Load(); n > 20 || n == 0 { // one that is late finds that a later run was
 		t.Errorf("20 runs happened %d times", n)
 	}
+}
+
+func isFirst(t *testing.T, s *store.Postgres) (first bool) {
+	t.Helper()
+	err := s.View(t.Context(), func(tx *store.Tx) (err error) {
+		first, err = tx.First()
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return first
+}
+
+func testFirst(t *testing.T, d *databases, _ string, _ []*store.Postgres) {
+	url := d.url(t)
+	elder, younger := openPostgres(t, url), openPostgres(t, url)
+	if !isFirst(t, elder) || isFirst(t, younger) {
+		t.Errorf("the elder is the first: %t, the younger: %t", isFirst(t, elder), isFirst(t, younger))
+	}
+	closeAll(t, []*store.Postgres{elder})
+	if !isFirst(t, younger) {
+		t.Error("the younger is not the first when it is alone")
+	}
+	closeAll(t, []*store.Postgres{younger})
 }
 
 // admin is a connection beside the store's.
