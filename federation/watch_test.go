@@ -46,8 +46,8 @@ func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.h.ServeHTTP(w, r)
 }
 
-// watched returns a federation that is watched until the test ends.
-func watched(t *testing.T, c federation.Config) *federation.Federation {
+// hurried returns a federation that is watched until the test ends.
+func hurried(t *testing.T, c federation.Config) *federation.Federation {
 	t.Helper()
 	fed := newFederation(t, c)
 	fed.Hurry(25)
@@ -100,7 +100,7 @@ func TestAServerThatDoesNotAnswerIsNotAsked(t *testing.T) {
 			t.Parallel()
 			m := newMoody(healthy(t))
 			log := &safeBuffer{}
-			fed := watched(t, federation.Config{
+			fed := hurried(t, federation.Config{
 				Timeout: clusterTimeout, Logger: slog.New(slog.NewTextHandler(log, nil)),
 				Clusters: []federation.Cluster{{Name: "one", URLs: []string{serve(t, m)}}},
 			})
@@ -153,7 +153,7 @@ func (s *safeBuffer) String() string {
 // A query that is too heavy fails alone: others are still sent.
 func TestAQueryThatHangsTakesNoOtherWithIt(t *testing.T) {
 	m := newMoody(healthy(t))
-	fed := watched(t, federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{{Name: "one", URLs: []string{serve(t, m)}}}})
+	fed := hurried(t, federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{{Name: "one", URLs: []string{serve(t, m)}}}})
 	until(t, fed, "the first probe", isUp)
 	m.be(func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("query") != "" && strings.Contains(r.FormValue("query"), "heavy") {
@@ -235,7 +235,7 @@ func TestStatusOfReplicas(t *testing.T) {
 	h := healthy(t)
 	away := newMoody(h)
 	away.be(hang)
-	fed := watched(t, federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{
+	fed := hurried(t, federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{
 		{Name: "one", URLs: []string{serve(t, away), strings.Replace(serve(t, h), "://", "://midwatch:"+password+"@", 1)}},
 	}})
 	s := until(t, fed, "both probes", func(s federation.ClusterStatus) bool { return s.Up && s.Replicas[0].Known })
@@ -256,7 +256,7 @@ func TestStatusOfReplicas(t *testing.T) {
 func TestWhatIsKnownIsInherited(t *testing.T) {
 	m := newMoody(healthy(t))
 	c := federation.Config{Timeout: clusterTimeout, Clusters: []federation.Cluster{{Name: "one", URLs: []string{serve(t, m)}}}}
-	before := watched(t, c)
+	before := hurried(t, c)
 	until(t, before, "the first probe", isUp)
 	m.be(hang)
 	down := until(t, before, "that it is away", isDown)
