@@ -43,9 +43,7 @@ type piece struct {
 	query   *plan.Query
 	cluster string
 	instant bool
-	done    chan struct{} // closed when the rest is set
-	answer  *answer.Answer
-	err     error
+	answer  *answer.Answer // set once the querier has settled
 }
 
 // selectPart returns the series of a part. All clusters are asked at once, and
@@ -54,7 +52,7 @@ func (q *querier) selectPart(ctx context.Context, part *plan.Part) storage.Serie
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ctx = q.begin(ctx)
-	set := &partSet{ctx: ctx, querier: q, pieces: make([]*piece, len(part.Queries))}
+	set := &partSet{querier: q, at: -1, pieces: make([]*piece, len(part.Queries))}
 	for i := range part.Queries {
 		set.pieces[i] = q.ask(ctx, &part.Queries[i], part.Window)
 	}
@@ -69,16 +67,15 @@ func (q *querier) ask(ctx context.Context, one *plan.Query, w plan.Window) *piec
 	if p, ok := q.pieces[key]; ok {
 		return p
 	}
-	p := &piece{query: one, cluster: q.federation.nameOf(one.Cluster), instant: w.Start == w.End, done: make(chan struct{})}
+	p := &piece{query: one, cluster: q.federation.nameOf(one.Cluster), instant: w.Start == w.End}
 	if q.pieces == nil {
 		q.pieces = map[pieceKey]*piece{}
 	}
 	q.pieces[key] = p
 	q.running.Go(func() {
-		defer close(p.done)
-		p.answer, p.err = q.evaluate(ctx, one, w, given)
-		if p.err != nil {
-			q.stop(p.err) // nobody needs the rest
+		var err error
+		if p.answer, err = q.evaluate(ctx, one, w, given); err != nil {
+			q.stop(err) // nobody needs the rest
 		}
 	})
 	return p
@@ -104,27 +101,23 @@ func (q *querier) evaluate(ctx context.Context, one *plan.Query, w plan.Window, 
 		return nil, unheld
 	case errors.Is(err, errTooMuch):
 		return nil, promql.ErrTooManySamples("query execution")
-	case err != nil:
-		q.scope.miss(c, err)
-		a = &answer.Answer{}
-	case a.Partial:
-		q.scope.doubt(c.name, "its own answer says so")
-		if q.scope.failPartial {
-			q.scope.miss(c, brokenError("it says that data is missing"))
-		}
+	case err == nil && a.Partial:
+		err = brokenError("it says itself that data is missing")
 	}
-	if q.scope.failPartial && q.scope.misses() {
+	if err == nil {
+		return a, nil
+	}
+	q.scope.miss(c, err)
+	if q.scope.failPartial {
 		return nil, q.scope.unavailable()
 	}
-	return a, nil
+	return &answer.Answer{}, nil
 }
 
 // partSet is the series of a part, those of all clusters.
 type partSet struct {
-	ctx     context.Context //nolint:containedctx // of the query that reads it.
 	querier *querier
 	pieces  []*piece
-	waited  bool
 	series  []*answer.Series
 	at      int
 	notes   annotations.Annotations
@@ -135,30 +128,30 @@ var _ storage.SeriesSet = (*partSet)(nil)
 
 // Next moves to the next series.
 func (s *partSet) Next() bool {
-	if !s.waited {
-		s.waited, s.at = true, -1
-		if s.err = s.wait(); s.err == nil {
-			s.notes, s.err = placed(s.pieces, s.querier.federation.parser)
-			s.querier.scope.tellForced(s.notes)
-			s.series = inOrder(s.pieces)
-		}
+	if s.at < 0 {
+		s.err = s.settle()
 	}
 	s.at++
 	return s.err == nil && s.at < len(s.series)
 }
 
-// wait waits for all clusters.
-func (s *partSet) wait() error {
+// settle takes the answers of the clusters that are not missing.
+func (s *partSet) settle() error {
+	if err := s.querier.settle(); err != nil {
+		return err
+	}
+	there := make([]*piece, 0, len(s.pieces))
 	for _, p := range s.pieces {
-		select {
-		case <-p.done:
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
-		}
-		if p.err != nil {
-			return p.err
+		if !s.querier.scope.misses(p.cluster) {
+			there = append(there, p)
 		}
 	}
+	var err error
+	if s.notes, err = placed(there, s.querier.federation.parser); err != nil {
+		return err
+	}
+	s.querier.scope.tellForced(s.notes)
+	s.series = inOrder(there)
 	return nil
 }
 

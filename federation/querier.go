@@ -65,9 +65,11 @@ func (q *querier) begin(ctx context.Context) context.Context {
 
 // fetch is the answer of all clusters to one selector.
 type fetch struct {
-	done   chan struct{} // closed when the rest is set
-	series []storage.Series
-	err    error
+	answers [][]storage.Series // sorted, by cluster, then by what is held here
+	err     error
+
+	combined bool
+	series   []storage.Series
 }
 
 // Select returns the series of all clusters that match. Equal selectors over
@@ -89,14 +91,15 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 	key := selectKey(mint, maxt, ms)
 	f, ok := q.fetches[key]
 	if !ok {
-		f = &fetch{done: make(chan struct{})}
+		f = &fetch{}
 		q.fetches[key] = f
 		q.running.Go(func() {
-			defer close(f.done)
-			f.series, f.err = q.gather(ctx, mint, maxt, ms)
+			if f.answers, f.err = q.gather(ctx, mint, maxt, ms); f.err != nil {
+				q.stop(f.err) // nobody needs the rest
+			}
 		})
 	}
-	return &seriesSet{ctx: ctx, fetch: f, at: -1}
+	return &seriesSet{querier: q, fetch: f, at: -1}
 }
 
 func selectKey(mint, maxt int64, ms []*labels.Matcher) string {
@@ -109,7 +112,7 @@ func selectKey(mint, maxt int64, ms []*labels.Matcher) string {
 }
 
 // gather fetches a selection from every cluster that can have series of it.
-func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) ([]storage.Series, error) {
+func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) ([][]storage.Series, error) {
 	clusters, locals := q.federation.clusters, q.federation.config.Local
 	answers := make([][]storage.Series, len(clusters)+len(locals))
 	errs := make([]error, len(clusters))
@@ -136,7 +139,18 @@ func (q *querier) gather(ctx context.Context, mint, maxt int64, ms []*labels.Mat
 	if err := q.judge(ctx, errs); err != nil {
 		return nil, err
 	}
-	return q.combine(answers), nil
+	return answers, nil
+}
+
+// settle waits for all that is fetched, and returns what ended it early. Only
+// then it is known which clusters are missing from the answer, and those must
+// be missing from all of it: half of what a cluster has makes wrong numbers.
+func (q *querier) settle() error {
+	q.running.Wait()
+	if q.ctx.Err() != nil {
+		return context.Cause(q.ctx)
+	}
+	return nil
 }
 
 // judge notes the clusters that did not answer, and returns an error when the
@@ -162,8 +176,13 @@ func (q *querier) judge(ctx context.Context, errs []error) error {
 	return nil
 }
 
-// combine merges the sorted answers of the clusters.
+// combine merges the sorted answers of the clusters that are not missing.
 func (q *querier) combine(answers [][]storage.Series) []storage.Series {
+	for i, c := range q.federation.clusters {
+		if q.scope.misses(c.name) {
+			answers[i] = nil
+		}
+	}
 	all := slices.Concat(answers...)
 	compare := func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) }
 	slices.SortStableFunc(all, compare)
@@ -205,29 +224,25 @@ func (q *querier) Close() error {
 	return nil
 }
 
-// seriesSet waits for a fetch when it is first read.
+// seriesSet waits, when it is first read, for all that is fetched.
 type seriesSet struct {
-	ctx   context.Context //nolint:containedctx // of the query that reads it.
-	fetch *fetch
-	at    int
-	err   error
+	querier *querier
+	fetch   *fetch
+	at      int
+	err     error
 }
 
 var _ storage.SeriesSet = (*seriesSet)(nil)
 
 // Next moves to the next series.
 func (s *seriesSet) Next() bool {
-	select {
-	case <-s.fetch.done:
-		s.err = s.fetch.err
-	case <-s.ctx.Done():
-		s.err = context.Cause(s.ctx)
-	}
-	if s.err != nil {
-		return false
+	if s.at < 0 {
+		if s.err = s.querier.settle(); s.err == nil && !s.fetch.combined {
+			s.fetch.series, s.fetch.combined = s.querier.combine(s.fetch.answers), true
+		}
 	}
 	s.at++
-	return s.at < len(s.fetch.series)
+	return s.err == nil && s.at < len(s.fetch.series)
 }
 
 // At returns the current series.

@@ -62,10 +62,11 @@ func (s *scope) miss(c *cluster, err error) {
 }
 
 // misses tells whether a cluster did not answer.
-func (s *scope) misses() bool {
+func (s *scope) misses(cluster string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.missing) > 0
+	_, missing := s.missing[cluster]
+	return missing
 }
 
 // hold counts samples that parts hold; more than a query may are errTooMuch.
