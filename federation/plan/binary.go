@@ -3,7 +3,7 @@ package plan
 import (
 	"slices"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -77,6 +77,7 @@ func (b *builder) matched(e *parser.BinaryExpr, lhs, rhs shape) shape {
 		}
 	}
 	out.needs = max(lhs.needs, rhs.needs)
+	out.pruned = lhs.pruned || rhs.pruned || !slices.Equal(lhs.in, rhs.in)
 	if !out.in.any(always) || !b.distinct(out.in, out.in, out.kept) || b.hides(e, lhs, rhs) {
 		return shape{}
 	}
@@ -147,6 +148,6 @@ func (b *builder) unique(s shape, m *parser.VectorMatching) bool {
 		return s.unnamed && !slices.ContainsFunc(m.MatchingLabels, free)
 	}
 	return !slices.ContainsFunc(s.names, func(name string) bool {
-		return name == labels.MetricName || free(name) && slices.Contains(m.MatchingLabels, name)
+		return name == model.MetricNameLabel || free(name) && slices.Contains(m.MatchingLabels, name)
 	})
 }

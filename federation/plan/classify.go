@@ -20,15 +20,18 @@ const (
 	local                 // in each cluster by itself
 )
 
-// shape is what is known of an expression's result.
+// shape is what is known of an expression's result; all but where it can be
+// evaluated, if that is local.
 type shape struct {
 	where
-	in      members  // clusters that can have series of it, if local
-	kept    names    // external labels that its series still have, if local
-	needs   Pushes   // what a cluster must take for it to be pushed, if local
-	names   []string // the labels that its series can have, if bounded
-	bounded bool
-	unnamed bool // no two series differ in the metric name alone
+	in     members // clusters that can have series of it
+	kept   names   // external labels that its series still have
+	needs  Pushes  // what a cluster must take for it to be pushed
+	pruned bool    // not all of these clusters have series of all of it
+
+	bounded bool     // its series can have only these labels beside the known
+	names   []string // these
+	unnamed bool     // no two series differ in the metric name alone
 }
 
 // classify notes the shape of an expression and of all below it.
@@ -110,7 +113,7 @@ func (b *builder) selector(v *parser.VectorSelector, needs Pushes) shape {
 // oneName tells whether all series of a selector have one metric name.
 func oneName(v *parser.VectorSelector) bool {
 	return slices.ContainsFunc(v.LabelMatchers, func(m *labels.Matcher) bool {
-		return m.Name == labels.MetricName && m.Type == labels.MatchEqual
+		return m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual
 	})
 }
 
@@ -236,7 +239,7 @@ func (b *builder) aggregate(e *parser.AggregateExpr) shape {
 		return of
 	}
 	of.kept = grouped
-	of.unnamed = e.Without || !slices.Contains(e.Grouping, labels.MetricName)
+	of.unnamed = e.Without || !slices.Contains(e.Grouping, model.MetricNameLabel)
 	if !e.Without {
 		of.bounded, of.names = true, e.Grouping
 	}
@@ -317,5 +320,5 @@ func validLabel(e parser.Expr) bool { return model.UTF8Validation.IsValidLabelNa
 // isMetadata tells whether operations that change what a metric means drop a
 // label.
 func isMetadata(name string) bool {
-	return name == labels.MetricName || name == "__type__" || name == "__unit__"
+	return name == model.MetricNameLabel || name == "__type__" || name == "__unit__"
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -54,6 +55,7 @@ type fleet struct {
 	known    []names          // by cluster: external or dropped
 	external []names          // by cluster
 	foreign  [][]string       // by cluster: labels that no series of it has itself
+	like     []int            // by cluster: the first that knows the same labels
 	apart    [][]names        // by two clusters: labels known in both with different values
 }
 
@@ -70,6 +72,8 @@ func newFleet(clusters []Cluster) *fleet {
 		f.known = append(f.known, known|external)
 		f.external = append(f.external, external)
 		f.foreign = append(f.foreign, foreign(c))
+		own := f.foreign[len(f.foreign)-1]
+		f.like = append(f.like, slices.IndexFunc(f.foreign, func(other []string) bool { return slices.Equal(other, own) }))
 	}
 	f.apart = make([][]names, len(clusters))
 	for i := range clusters {
@@ -105,7 +109,7 @@ func (f *fleet) differences(i, j int) names {
 // plannable tells whether anything can be planned over these clusters: labels
 // that mean something to PromQL must not be external ones.
 func (f *fleet) plannable() bool {
-	for _, name := range []string{labels.MetricName, labels.BucketLabel, "quantile", "__type__", "__unit__"} {
+	for _, name := range []string{model.MetricNameLabel, model.BucketLabel, "quantile", "__type__", "__unit__"} {
 		if _, known := f.bit[name]; known {
 			return false
 		}

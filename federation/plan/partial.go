@@ -53,7 +53,7 @@ func (b *builder) partial(e *parser.AggregateExpr, op parser.ItemType, at moment
 	own := *e
 	own.Op = op
 	r := request{
-		at: at, pos: e.Expr, in: of.in, kept: of.kept, sums: op == parser.SUM,
+		at: at, pos: e.Expr, in: of.in, kept: of.kept, pruned: of.pruned, sums: op == parser.SUM,
 		send: func(i int) parser.Expr { return b.sendAggregate(&own, i, true) },
 	}
 	if !selects(op) {

@@ -124,7 +124,7 @@ func New(expr parser.Expr, clusters []Cluster, w Window, o Options) (*Plan, erro
 		return nil, err
 	}
 	b := &builder{fleet: newFleet(clusters), options: o, shapes: map[parser.Expr]shape{}}
-	if b.fleet.plannable() {
+	if b.plannable() {
 		b.classify(own)
 		own = b.rewrite(own, moment{Window: w})
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/timestamp"
 	"github.com/prometheus/prometheus/promql"
@@ -72,7 +73,7 @@ func (b *builder) wrapped(e parser.Expr, s shape, at moment) parser.Expr {
 	if agg, ok := e.(*parser.AggregateExpr); ok && selects(agg.Op) {
 		return b.split(agg, at)
 	}
-	r := request{at: at, pos: e, in: s.in, kept: s.kept, send: func(i int) parser.Expr { return b.send(e, i, true) }}
+	r := request{at: at, pos: e, in: s.in, kept: s.kept, pruned: s.pruned, send: func(i int) parser.Expr { return b.send(e, i, true) }}
 	return b.part(r)
 }
 
@@ -118,7 +119,7 @@ func (b *builder) absence(e *parser.Call, at moment) parser.Expr {
 	if once {
 		at = at.first()
 	}
-	r := request{at: at, pos: arg, in: b.shapes[arg].in, exists: true, send: func(i int) parser.Expr {
+	r := request{at: at, pos: arg, in: b.shapes[arg].in, pruned: b.shapes[arg].pruned, exists: true, send: func(i int) parser.Expr {
 		sent := b.send(arg, i, false)
 		if sent.Type() == parser.ValueTypeMatrix {
 			sent = &parser.Call{Func: parser.Functions["last_over_time"], Args: parser.Expressions{sent}, PosRange: e.PosRange}
@@ -249,6 +250,7 @@ type request struct {
 	matchers []*labels.Matcher // that absent looks at
 	in       members
 	kept     names
+	pruned   bool // what is sent may differ by more than the labels known
 	sums     bool
 	exists   bool     // only whether there is something matters
 	foreign  []string // beyond the known labels
@@ -257,7 +259,7 @@ type request struct {
 
 // part makes a part and returns its selector.
 func (b *builder) part(r request) *parser.VectorSelector {
-	own := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "part "+strconv.Itoa(len(b.parts)))
+	own := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "part "+strconv.Itoa(len(b.parts)))
 	p := Part{
 		Window: Window{Start: r.at.Start, End: r.at.last(), Step: r.at.Step},
 		Selector: &parser.VectorSelector{
@@ -273,18 +275,28 @@ func (b *builder) part(r request) *parser.VectorSelector {
 		t := r.at.Start
 		p.Selector.Timestamp = &t
 	}
+	said := map[int]Query{} // by the first cluster of its kind
 	for i, in := range r.in {
-		if in && !empty {
-			p.Queries = append(p.Queries, b.query(r, i, p.Window))
+		if !in || empty {
+			continue
 		}
+		like, ok := said[b.like[i]]
+		if !ok || r.pruned {
+			like = b.query(r, i, p.Window)
+			said[b.like[i]] = like
+		}
+		like.Cluster, like.Labels = i, b.given(i, r.kept)
+		p.Queries = append(p.Queries, like)
 	}
 	b.parts = append(b.parts, p)
 	return p.Selector
 }
 
+// query is what cluster i, and each that knows the same labels, is asked. It
+// lacks the cluster and its labels.
 func (b *builder) query(r request, i int, w Window) Query {
 	sent := bare(r.send(i))
-	q := Query{Cluster: i, Text: sent.String(), Labels: b.given(i, r.kept), Sums: r.sums, sent: sent}
+	q := Query{Text: sent.String(), Sums: r.sums, sent: sent}
 	if !r.exists {
 		q.Foreign = slices.Concat(b.foreign[i], r.foreign)
 	}
