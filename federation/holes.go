@@ -83,7 +83,7 @@ type holes struct {
 	seen   []spans // of each replica: when it was compared with all that answered then
 	lacks  []spans // of each replica: when others have what it has not
 	latest span    // last compared up to now: from when, up to when; both 0 before
-	wanted int64   // the earliest time that a query has asked for
+	wanted spans   // what queries have asked for, in whole pieces
 	resume int64   // when the past is compared again, after that failed
 	failed int     // times in a row that it did
 	wake   chan struct{}
@@ -92,7 +92,7 @@ type holes struct {
 func newHoles(replicas int) *holes {
 	return &holes{
 		seen: make([]spans, replicas), lacks: make([]spans, replicas),
-		wanted: math.MaxInt64, wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1),
 	}
 }
 
@@ -118,9 +118,7 @@ func (h *holes) note(t span, upToNow bool, found []finding) {
 		}
 		h.seen[r] = h.seen[r].with(t)
 		h.lacks[r] = h.lacks[r].without(cut)
-		for _, one := range f.lacks {
-			h.lacks[r] = h.lacks[r].with(one)
-		}
+		h.lacks[r] = h.lacks[r].union(f.lacks)
 	}
 }
 
@@ -144,7 +142,7 @@ func (h *holes) delay(t span, upToNow bool, found []finding) {
 func (h *holes) judge(t span, counts []bool, now int64) (whole []bool, known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.want(t.from)
+	h.want(t)
 	compared := t
 	if now-h.latest.to <= 3*holesRefresh.Milliseconds() {
 		compared.to = min(t.to, h.latest.to)
@@ -159,43 +157,76 @@ func (h *holes) judge(t span, counts []bool, now int64) (whole []bool, known boo
 }
 
 // want has a time compared soon. The caller holds the lock.
-func (h *holes) want(from int64) {
-	if from >= h.wanted && h.latest.to != 0 {
+func (h *holes) want(t span) {
+	t = span{pieceOf(t.from).from, pieceOf(t.to).to}
+	if h.wanted.cover(t) {
 		return
 	}
-	h.wanted = min(h.wanted, from)
+	h.wanted = h.wanted.with(t)
+	for h.wanted.length() > holesDepth.Milliseconds() {
+		first := h.wanted[0]
+		h.wanted = h.wanted.without(span{first.from, min(first.to, pieceOf(first.from).to)})
+	}
 	select {
 	case h.wake <- struct{}{}:
 	default: // it is awake
 	}
 }
 
-// next returns the newest piece, aligned, of what is wanted and was not
-// compared with a replica that counts, and false when there is none.
+// pieceOf returns the piece that a time lies in.
+func pieceOf(t int64) span {
+	length := holesPiece.Milliseconds()
+	begin := t - (t%length+length)%length
+	return span{begin, begin + length - 1}
+}
+
+// length returns the milliseconds of all together.
+func (s spans) length() int64 {
+	sum := int64(0)
+	for _, one := range s {
+		sum += one.to - one.from + 1
+	}
+	return sum
+}
+
+// next returns the newest piece of what is wanted, or of the time just past,
+// that was not compared with a replica that counts, and false when there is
+// none.
 func (h *holes) next(counts []bool, now int64) (span, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	piece := holesPiece.Milliseconds()
-	earliest := max(min(h.wanted, now-holesAhead.Milliseconds()), now-holesDepth.Milliseconds())
-	missing := spans{}
-	for r, counted := range counts {
-		if !counted {
-			continue
-		}
-		left := spans{{min(earliest, h.latest.from), h.latest.from}}
-		for _, one := range h.seen[r] {
-			left = left.without(one)
-		}
-		for _, one := range left {
-			missing = missing.with(one)
-		}
-	}
-	if len(missing) == 0 || h.latest.to == 0 || now < h.resume {
+	if h.latest.to == 0 || now < h.resume {
 		return span{}, false
 	}
-	last := missing[len(missing)-1].to
-	begin := last - (last%piece+piece)%piece
-	return span{begin, min(begin+piece-1, h.latest.from)}, true
+	for _, wanted := range []spans{h.wanted, {{now - holesAhead.Milliseconds(), now}}} {
+		left := spans{}
+		for r, counted := range counts {
+			if counted {
+				left = left.union(h.unseen(r, wanted))
+			}
+		}
+		left = left.without(span{h.latest.from + 1, math.MaxInt64})
+		if len(left) > 0 {
+			piece := pieceOf(left[len(left)-1].to)
+			return span{piece.from, min(piece.to, h.latest.from)}, true
+		}
+	}
+	return span{}, false
+}
+
+// unseen returns what of a time a replica was not compared over.
+func (h *holes) unseen(r int, of spans) spans {
+	for _, one := range h.seen[r] {
+		of = of.without(one)
+	}
+	return of
+}
+
+func (s spans) union(more spans) spans {
+	for _, one := range more {
+		s = s.with(one)
+	}
+	return s
 }
 
 // doubt says what a replica is known to lack in a time, "" when nothing.

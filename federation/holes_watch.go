@@ -16,7 +16,7 @@ const (
 	// holesPiece is how much of the past one comparison covers, aligned.
 	holesPiece = 2 * time.Hour
 	// holesAhead is how much of the past is compared before a query wants it,
-	// holesDepth how much at most.
+	// holesDepth how much at most of what queries want.
 	holesAhead = 24 * time.Hour
 	holesDepth = 400 * 24 * time.Hour
 	// holesShare is the part of its time that comparing the past takes.
@@ -54,15 +54,15 @@ func (c *cluster) comparePast(ctx context.Context, until time.Time) {
 			begin := time.Now()
 			c.holes.note(piece, false, c.compare(ctx, piece, false))
 			took := time.Since(begin)
-			c.pause(ctx, min(wait, time.Duration(float64(took)*(1/holesShare-1))), nil)
+			pause(ctx, min(wait, time.Duration(float64(took)*(1/holesShare-1))), nil)
 			continue
 		}
-		c.pause(ctx, wait, c.holes.wake)
+		pause(ctx, wait, c.holes.wake)
 	}
 }
 
 // pause waits, until it is woken.
-func (c *cluster) pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -220,8 +220,7 @@ func distances(into []int64, real []sample, first, last int) []int64 {
 }
 
 // mark puts a staleness marker after a sample where one of the replicas has
-// one and no other has the series: its last sample is a marker too, or older
-// than missedPaces scrape intervals.
+// one and no replica has the series.
 func (s *seaming) mark() {
 	all := slices.Concat(s.a.marks, s.b.marks)
 	slices.SortStableFunc(all, func(x, y sample) int { return int(x.t - y.t) })
@@ -237,20 +236,31 @@ func (s *seaming) mark() {
 	}
 }
 
-// alive tells whether a replica has the series at a time.
+// alive tells whether a replica has the series at a time: it lies between two
+// successive samples, of which the first is not a marker and the second, be it
+// one or the end of what is known, is not more than missedPaces later.
 func (s *seaming) alive(t int64) bool {
 	i, k := after(s.a.real, t), after(s.b.real, t)
-	pace := s.pace(i, k, k)
-	return s.a.alive(i, t, pace) || s.b.alive(k, t, pace)
+	longest := missedPaces * s.pace(i, k, k)
+	return s.a.alive(i, t, s.until, longest) || s.b.alive(k, t, s.until, longest)
 }
 
 // alive tells the same of one; the first i samples are not after t.
-func (l lane) alive(i int, t int64, pace float64) bool {
-	if i == 0 || float64(t-l.real[i-1].t) > missedPaces*pace {
+func (l lane) alive(i int, t, until int64, longest float64) bool {
+	if i == 0 {
 		return false
 	}
-	k := after(l.marks, t)
-	return k == 0 || l.marks[k-1].t <= l.real[i-1].t
+	last, next, k := l.real[i-1].t, until, after(l.marks, t)
+	if k > 0 && l.marks[k-1].t > last {
+		return false
+	}
+	if i < len(l.real) {
+		next = min(next, l.real[i].t)
+	}
+	if k < len(l.marks) {
+		next = min(next, l.marks[k].t)
+	}
+	return float64(next-last) <= longest
 }
 
 // after returns the index of the first sample after t.

@@ -81,7 +81,8 @@ func TestGapsAreFilled(t *testing.T) {
 			words{"0=10", "15=29", "24=2", "39=3", "54=10", "75=20", "90=35"},
 		},
 		{"a failed scrape of one does not end the series", words{"0=1", "15=2", "30!", "60=5", "75=6"}, words{"7=1", "22=2", "37=3", "52=4", "67=5"}, words{"0=1", "15=2", "37=3", "52=4", "60=5", "75=6"}},
-		{"nor at the newest edge, where the other is alive", words{"0=1", "15=2", "30!"}, words{"7=1", "22=2"}, words{"0=1", "15=2"}},
+		{"nor where the other is alive, but not to be used", words{"0=1", "15=2", "30!", "35=3"}, words{"7=1", "22=2", "37=3"}, words{"0=1", "15=2", "35=3"}},
+		{"one that ends in one while the other is away ends", words{"0=1", "15=2"}, words{"7=1", "22!"}, words{"0=1", "15=2", "22!"}},
 		{"one that both see the end of ends", words{"0=1", "15=2", "30!"}, words{"7=1", "22!"}, words{"0=1", "15=2", "30!"}},
 		{"and begins again", words{"0=1", "15=2", "30!", "300=5", "315=6"}, words{"7=1", "22!", "292=4", "307=5"}, words{"0=1", "15=2", "30!", "292=4", "300=5", "315=6"}},
 		{"a scrape that failed in both leaves a gap", words{"0=1", "15=2", "30!", "45=4"}, words{"1=1", "16=2", "31!", "46=4"}, words{"0=1", "15=2", "31!", "45=4"}},
@@ -150,8 +151,9 @@ func filledByDefinition(a, b lane) lane {
 	marks := append(slices.Clone(a.marks), b.marks...)
 	slices.SortStableFunc(marks, func(x, y sample) int { return int(x.t - y.t) })
 	alive := func(l lane, t int64) bool {
-		i, k := after(l.real, t), after(l.marks, t)
-		return i > 0 && t-l.real[i-1].t <= missed && (k == 0 || l.marks[k-1].t < l.real[i-1].t)
+		all := l.within(math.MinInt64/4, math.MaxInt64/4)
+		i := after(all, t)
+		return i > 0 && i < len(all) && !all[i-1].stale() && all[i].t-all[i-1].t <= missed
 	}
 	for i, s := range out.real {
 		for _, m := range marks {

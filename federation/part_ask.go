@@ -57,24 +57,27 @@ func (c *cluster) evaluate(ctx context.Context, e evaluation) (*answer.Answer, e
 }
 
 // evaluateWhole asks a replica that has all samples. When that one does not
-// answer, others may lack some; then the plan does not hold.
+// answer, or takes long, another is asked; what that is known to lack is told.
 func (c *cluster) evaluateWhole(ctx context.Context, e evaluation) (*answer.Answer, error) {
 	order, whole := c.whole(e.query.Mint, e.query.Maxt)
 	if !whole {
 		return nil, unheldError{why: Holes}
 	}
-	if len(order) > 1 {
-		deadline, _ := ctx.Deadline()
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(len(order)))
-		defer cancel()
+	type evaluated struct {
+		answer *answer.Answer
+		unheld error
 	}
-	a, err := c.evaluateOn(ctx, order[0], e)
-	var unheld unheldError
-	if err != nil && len(order) > 1 && !errors.As(err, &unheld) && !errors.Is(err, errTooMuch) {
-		return nil, unheldError{why: Holes}
+	got, _, err := first(ctx, c, order, span{e.query.Mint, e.query.Maxt}, func(ctx context.Context, r *replica) (evaluated, error) {
+		a, err := c.evaluateOn(ctx, r, e)
+		if _, unheld := errors.AsType[unheldError](err); unheld {
+			return evaluated{a, err}, nil
+		}
+		return evaluated{answer: a}, err
+	}, e.scope.doubt)
+	if err != nil {
+		return nil, err
 	}
-	return a, err
+	return got.answer, got.unheld
 }
 
 // evaluateOn asks one replica, in pieces when there are more steps than it
