@@ -340,11 +340,11 @@ func TestNoWrongAnswerWhileClustersFail(t *testing.T) {
 		clusters := w.config()
 		g := openGate(t, clusters[1].URLs[0])
 		clusters[1].URLs[0] = g.URL
-		fed := newFederation(t, federation.Config{Timeout: chaosTimeout, Clusters: clusters})
+		fed := watched(t, federation.Config{Timeout: chaosTimeout, Clusters: clusters})
 		newChaos(fed, reference).disturb(t, gateFaults("beijing", g))
 	})
 	t.Run("processes", func(t *testing.T) {
-		fed := newFederation(t, federation.Config{Timeout: chaosTimeout, Clusters: w.config()})
+		fed := watched(t, federation.Config{Timeout: chaosTimeout, Clusters: w.config()})
 		beijing := w.clusters["beijing"]
 		newChaos(fed, reference).disturb(t, processFaults("beijing", &beijing, w.specs["beijing"]))
 	})
@@ -367,7 +367,7 @@ func TestNoWrongAnswerWhileReplicasFail(t *testing.T) {
 	for _, c := range clusters {
 		all = append(all, relabel(c, series[c.Name])...)
 	}
-	fed := newFederation(t, federation.Config{Timeout: 2 * chaosTimeout, Clusters: clusters})
+	fed := watched(t, federation.Config{Timeout: 2 * chaosTimeout, Clusters: clusters})
 	c := newChaos(fed, storageOf(t, all))
 	c.always = true
 	c.disturb(t, append(processFaults("the first", &replicas[0], first), processFaults("the second", &replicas[1], second)...))

@@ -8,6 +8,8 @@ import (
 
 	"github.com/cortexproject/promqlsmith"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/midwatch-slo/midwatch/federation"
 )
 
 // perWorld is how many random queries one world is asked.
@@ -16,16 +18,19 @@ const perWorld = 250
 // tally counts how random queries were answered.
 type tally struct {
 	asked, answered, undetermined int
-	pushed, mixed, raw            int // of those that asked a cluster: only PromQL, both, only raw samples
+	runs                          map[federation.Run]int
 }
 
 func (a *tally) add(b tally) {
 	a.asked += b.asked
 	a.answered += b.answered
 	a.undetermined += b.undetermined
-	a.pushed += b.pushed
-	a.mixed += b.mixed
-	a.raw += b.raw
+	if a.runs == nil {
+		a.runs = map[federation.Run]int{}
+	}
+	for run, n := range b.runs {
+		a.runs[run] += n
+	}
 }
 
 // Random queries of random worlds have the answers of one Prometheus. A
@@ -58,7 +63,7 @@ func TestRandomQueries(t *testing.T) {
 func (w *world) askRandom(t *testing.T, seed uint64) tally {
 	g := newGrammar(rand.New(rand.NewPCG(seed, 6)), sortedLabels(w.series), w.span)
 	smith := newSmith(int64(seed), sortedLabels(w.series))
-	out := tally{asked: perWorld}
+	out := tally{asked: perWorld, runs: map[federation.Run]int{}}
 	for range perWorld {
 		query, when := g.query(), g.window()
 		if g.IntN(4) == 0 {
@@ -70,21 +75,14 @@ func (w *world) askRandom(t *testing.T, seed uint64) tally {
 		if w.compare(t, query, when) {
 			out.answered++
 		}
-		out.count(w.take(t))
+		out.runs[w.run]++
+		w.take(t)
 	}
 	out.undetermined = w.undetermined
-	return out
-}
-
-func (a *tally) count(read int, queries []string) {
-	switch {
-	case read > 0 && len(queries) > 0:
-		a.mixed++
-	case read > 0:
-		a.raw++
-	case len(queries) > 0:
-		a.pushed++
+	if share := out.runs[federation.Planned] * 100 / perWorld; share < w.pushes {
+		t.Errorf("world %s: %d%% of the queries are answered by parts that the clusters evaluate, want %d%% or more: %v", w.name, share, w.pushes, out.runs)
 	}
+	return out
 }
 
 func newSmith(seed int64, series []labels.Labels) *promqlsmith.PromQLSmith {

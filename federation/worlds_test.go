@@ -21,18 +21,21 @@ const (
 )
 
 // kinds are the ways in which clusters are configured, and in which what they
-// hold gets in the way.
+// hold gets in the way; pushes is how many percent of random queries are
+// answered by parts that the clusters evaluate, at the least.
 var kinds = []struct {
 	name    string
 	members func(rnd *rand.Rand) []member
+	pushes  int
 }{
-	{"plain", plainClusters},
-	{"regions", regionalClusters},
-	{"uneven", unevenClusters},
-	{"pairs", pairedClusters},
-	{"hollow", hollowClusters},
-	{"olden", oldenClusters},
-	{"colliding", collidingClusters},
+	{"plain", plainClusters, 75},
+	{"regions", regionalClusters, 75},
+	{"uneven", unevenClusters, 0}, // no label tells all clusters apart
+	{"pairs", pairedClusters, 75},
+	{"hollow", hollowClusters, 75},
+	{"olden", oldenClusters, 0}, // not all may be asked to evaluate ranges
+	{"colliding", collidingClusters, 0},
+	{"holed", holedClusters, 10},
 }
 
 // randomWorld returns a world whose kind and data the seed decides.
@@ -40,7 +43,9 @@ func randomWorld(t testing.TB, seed uint64) *world {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 5))
 	kind := kinds[seed%uint64(len(kinds))]
-	return assemble(t, fmt.Sprintf("%s %d", kind.name, seed), randomSpan, kind.members(rnd)...)
+	w := assemble(t, fmt.Sprintf("%s %d", kind.name, seed), randomSpan, kind.members(rnd)...)
+	w.pushes = kind.pushes
+	return w
 }
 
 // plainClusters are told apart by one label that their servers have too.
@@ -94,6 +99,67 @@ func pairedClusters(rnd *rand.Rand) []member {
 	return out
 }
 
+// holedClusters are HA pairs whose replicas scrape the same at the same times,
+// but were away for a while, one after the other.
+func holedClusters(rnd *rand.Rand) []member {
+	out := pairedClusters(rnd)
+	for i := range out {
+		out[i].series = append(regular(out[i].series), always(labels.FromStrings("__name__", "up", "instance", "self", "job", "prometheus"), 1))
+		from := 5*time.Minute + time.Duration(rnd.Int64N(int64(8*time.Minute)))
+		first := span{from, from + 2*time.Minute + time.Duration(rnd.Int64N(int64(5*time.Minute)))}
+		from = first.to + 3*time.Minute + time.Duration(rnd.Int64N(int64(8*time.Minute)))
+		second := span{from, from + 2*time.Minute + time.Duration(rnd.Int64N(int64(5*time.Minute)))}
+		out[i].holds = [][]testSeries{without(out[i].series, first), without(out[i].series, second)}
+	}
+	return out
+}
+
+// span is a time since the data begins.
+type span struct{ from, to time.Duration }
+
+// without returns series as a server holds them that was away for a while.
+func without(series []testSeries, away span) []testSeries {
+	from, to := at(away.from).UnixMilli(), at(away.to).UnixMilli()
+	out := make([]testSeries, 0, len(series))
+	for _, s := range series {
+		kept := slices.DeleteFunc(slices.Clone(s.samples), func(one sample) bool { return one.t >= from && one.t <= to })
+		out = append(out, testSeries{labels: s.labels, samples: kept})
+	}
+	return out
+}
+
+// always returns a series of one value that is scraped at every turn.
+func always(set labels.Labels, f float64) testSeries {
+	s := testSeries{labels: set}
+	for i := range randomScrapes {
+		s.samples = append(s.samples, sample{t: dataStart.UnixMilli() + int64(i)*scrape.Milliseconds() + 4321, f: f})
+	}
+	return s
+}
+
+// regular returns what of series is scraped at least six times in a row: how
+// far apart scrapes are can be told from that.
+func regular(series []testSeries) []testSeries {
+	var out []testSeries
+	for _, s := range series {
+		kept := testSeries{labels: s.labels}
+		begin := 0
+		for i := range s.samples {
+			if i+1 < len(s.samples) && s.samples[i+1].t-s.samples[i].t < 2*scrape.Milliseconds() {
+				continue
+			}
+			if i+1-begin >= 6 {
+				kept.samples = append(kept.samples, s.samples[begin:i+1]...)
+			}
+			begin = i + 1
+		}
+		if len(kept.samples) > 0 {
+			out = append(out, kept)
+		}
+	}
+	return out
+}
+
 // hollowClusters are one that is empty, one with two metrics, and one whole.
 func hollowClusters(rnd *rand.Rand) []member {
 	out := plainClusters(rnd)
@@ -126,6 +192,13 @@ func collidingClusters(rnd *rand.Rand) []member {
 		out[2].series = append(out[2].series, randomSeries(rnd, gauge(rnd), set))
 		if i == 0 {
 			out[1].series = append(out[1].series, randomSeries(rnd, gauge(rnd), set))
+		}
+	}
+	for i := range out { // no two have a sample at the same time
+		for _, s := range out[i].series {
+			for k := range s.samples {
+				s.samples[k].t += int64(i) - s.samples[k].t%3
+			}
 		}
 	}
 	return out
