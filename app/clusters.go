@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+
 	"github.com/midwatch-slo/midwatch/web"
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
@@ -10,19 +12,23 @@ type clusters struct{ app *App }
 
 var _ web.Clusters = clusters{}
 
-// Clusters returns what is known of each cluster.
-func (c clusters) Clusters() []wire.Cluster {
-	list := c.app.current.Load().federation.Status()
-	out := make([]wire.Cluster, len(list))
-	for i, s := range list {
-		out[i] = wire.Cluster{Name: s.Name, Health: health(s.Known, s.Up), Since: s.Since, Cause: s.Cause, Labels: s.Labels}
+// Clusters returns what is known of each cluster of which anything may be seen.
+func (c clusters) Clusters(ctx context.Context) []wire.Cluster {
+	fed := c.app.current.Load().federation
+	out := []wire.Cluster{}
+	for _, s := range fed.Status() {
+		if !fed.Visible(ctx, s.Name) {
+			continue
+		}
+		one := wire.Cluster{Name: s.Name, Health: health(s.Known, s.Up), Since: s.Since, Cause: s.Cause, Labels: s.Labels}
 		for _, r := range s.Replicas {
-			out[i].Replicas = append(out[i].Replicas, wire.ClusterServer{
+			one.Replicas = append(one.Replicas, wire.ClusterServer{
 				URL: r.URL, Health: health(r.Known, r.Up), Since: r.Since, Cause: r.Problem, Asked: r.Asked,
 				Backend: r.Backend, Version: r.Version, Evaluates: r.Pushes, RemoteRead: r.RemoteRead,
 				Labels: r.ExternalLabels, Differs: r.Differences,
 			})
 		}
+		out = append(out, one)
 	}
 	return out
 }

@@ -99,6 +99,11 @@ func (c *cluster) decide(ms []*labels.Matcher) (rest []*labels.Matcher, ok bool)
 	return rest, true
 }
 
+// Visible tells whether anything of the cluster of that name may be seen.
+func (f *Federation) Visible(ctx context.Context, name string) bool {
+	return slices.ContainsFunc(f.clusters, func(c *cluster) bool { return c.name == name && c.visible(ctx) })
+}
+
 // visible tells whether anything of the cluster may be seen.
 func (c *cluster) visible(ctx context.Context) bool {
 	_, ok := c.decide(bound(ctx))

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 // fleet is clusters that are what they are.
 type fleet []wire.Cluster
 
-func (f fleet) Clusters() []wire.Cluster { return f }
+func (f fleet) Clusters(context.Context) []wire.Cluster { return f }
 
 func TestClusters(t *testing.T) {
 	up := wire.ClusterServer{URL: "http://a:9090", Health: wire.HealthUp, Since: start, Asked: true, Backend: "Prometheus", Version: "3.15.0", Evaluates: "everything", RemoteRead: true}

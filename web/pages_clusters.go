@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,16 +13,21 @@ import (
 
 // Clusters knows which clusters answer.
 type Clusters interface {
-	// Clusters returns what is known of each, without asking any.
-	Clusters() []wire.Cluster
+	// Clusters returns what is known of each of which anything may be seen (see
+	// Querying), without asking any.
+	Clusters(ctx context.Context) []wire.Cluster
 }
 
 // getClusterStatus answers which clusters answer, and since when.
-func (h *Handler) getClusterStatus(w http.ResponseWriter, _ *http.Request) error {
+func (h *Handler) getClusterStatus(w http.ResponseWriter, r *http.Request) error {
 	if h.Clusters == nil {
 		return errNoClusters
 	}
-	return writeData(w, wire.ClusterStatus{Clusters: h.Clusters.Clusters()})
+	ctx, err := h.querying.Load().admit(r, h.tokens.Load())
+	if err != nil {
+		return err
+	}
+	return writeData(w, wire.ClusterStatus{Clusters: h.Clusters.Clusters(ctx)})
 }
 
 var errNoClusters = notFound("the clusters are not served")
@@ -49,12 +55,12 @@ type serverRow struct {
 
 // clustersPage shows which clusters answer, what each server is, and how its
 // labels differ.
-func (h *Handler) clustersPage(w http.ResponseWriter, _ *http.Request) error {
+func (h *Handler) clustersPage(w http.ResponseWriter, r *http.Request) error {
 	if h.Clusters == nil {
 		return errNoClusters
 	}
 	var v clustersView
-	for _, c := range h.Clusters.Clusters() {
+	for _, c := range h.Clusters.Clusters(r.Context()) {
 		v.Clusters = append(v.Clusters, h.memberRow(c))
 	}
 	v.State = v.state()

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/midwatch-slo/midwatch/internal/secret"
+	"github.com/midwatch-slo/midwatch/web/wire"
 )
 
 type seesKey struct{}
@@ -23,6 +24,17 @@ func seeing(matchers []string) (func(context.Context) context.Context, error) {
 	}, nil
 }
 
+// seen names one cluster by what the context sees.
+type seen struct{}
+
+func (seen) Clusters(ctx context.Context) []wire.Cluster {
+	sees, bound := ctx.Value(seesKey{}).(string)
+	if !bound {
+		sees = "everything"
+	}
+	return []wire.Cluster{{Name: sees}}
+}
+
 func TestQueryTokens(t *testing.T) {
 	configs := []QueryTokenConfig{
 		{Name: "shop", Token: secret.New("token-of-shop"), Matchers: []string{`namespace="shop"`, `cluster="a"`}},
@@ -33,6 +45,7 @@ func TestQueryTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHouse(t, func(c *Config) {
+		c.Clusters = seen{}
 		c.Query = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			sees, bound := r.Context().Value(seesKey{}).(string)
 			if !bound {
@@ -47,11 +60,11 @@ func TestQueryTokens(t *testing.T) {
 			header = []string{"Authorization", authorization}
 		}
 		rec := h.ask(t, http.MethodGet, path, "", header...)
-		return rec.Code, rec.Body.String()
+		return rec.Code, strings.ReplaceAll(rec.Body.String(), `\"`, `"`)
 	}
-	for _, path := range []string{"/api/v1/query?query=up", "/api/v1/targets", "/api/v1/status/tsdb", "/federate"} {
+	for _, path := range []string{"/api/v1/query?query=up", "/api/v1/targets", "/api/v1/status/tsdb", "/federate", "/api/v1/status/clusters"} {
 		h.SetQuerying(&Querying{tokens: &Tokens{}})
-		if code, body := get(path, ""); code != http.StatusOK || body != "everything" {
+		if code, body := get(path, ""); code != http.StatusOK || !strings.Contains(body, "everything") {
 			t.Errorf("%s without tokens: got %d %s, want it open", path, code, body)
 		}
 		h.SetQuerying(q)
@@ -80,8 +93,8 @@ func TestQueryTokens(t *testing.T) {
 
 func TestQueryTokensAreChecked(t *testing.T) {
 	for want, c := range map[string]QueryTokenConfig{
-		"query_tokens.0.token: needs 8 bytes or more": {Token: secret.New("short")},
-		"query_tokens.0.matchers: that is none":       {Token: secret.New("long enough"), Matchers: []string{"nonsense"}},
+		"query_tokens.0.token: needs 8 bytes or more":                                                {Token: secret.New("short")},
+		"query_tokens.0.matchers: that is none":                                                      {Token: secret.New("long enough"), Matchers: []string{"nonsense"}},
 		"query_tokens.0.matchers is empty: give some, or leave it out and the token sees everything": {Token: secret.New("long enough"), Matchers: []string{}},
 	} {
 		if _, err := NewQuerying([]QueryTokenConfig{c}, seeing); err == nil || err.Error() != want {
