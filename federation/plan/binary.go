@@ -18,10 +18,10 @@ func (b *builder) binary(e *parser.BinaryExpr) shape {
 	case lhs.where == anywhere && rhs.where == anywhere:
 		return lhs
 	case e.LHS.Type() == parser.ValueTypeScalar:
-		rhs.unnamed = rhs.unnamed || renames(e)
+		rhs.unnamed, rhs.needs = rhs.unnamed || renames(e), PushAll
 		return rhs
 	case e.RHS.Type() == parser.ValueTypeScalar:
-		lhs.unnamed = lhs.unnamed || renames(e)
+		lhs.unnamed, lhs.needs = lhs.unnamed || renames(e), PushAll
 		return lhs
 	case lhs.where == anywhere || rhs.where == anywhere:
 		return shape{}
@@ -76,7 +76,7 @@ func (b *builder) matched(e *parser.BinaryExpr, lhs, rhs shape) shape {
 			}
 		}
 	}
-	out.needs = max(lhs.needs, rhs.needs)
+	out.needs = PushAll
 	out.pruned = lhs.pruned || rhs.pruned || !slices.Equal(lhs.in, rhs.in)
 	if !out.in.any(always) || !b.distinct(out.in, out.in, out.kept) || b.hides(e, lhs, rhs) {
 		return shape{}

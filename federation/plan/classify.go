@@ -37,10 +37,7 @@ type shape struct {
 // classify notes the shape of an expression and of all below it.
 func (b *builder) classify(e parser.Expr) shape {
 	s := b.shape(e)
-	refused := func(i int) bool {
-		return b.clusters[i].Pushes < s.needs || b.clusters[i].Unclean && leavesOut(e)
-	}
-	if s.where == local && s.in.any(refused) {
+	if s.where == local && (!b.take(s.in, s.needs) || leavesOut(e) && s.in.any(b.unclean)) {
 		s = shape{}
 	}
 	b.shapes[e] = s
@@ -83,6 +80,7 @@ func (b *builder) shape(e parser.Expr) shape {
 	case *parser.UnaryExpr:
 		s := b.classify(e.Expr)
 		s.unnamed = s.unnamed || e.Op == parser.SUB
+		s.needs = PushAll
 		return s
 	case *parser.Call:
 		return b.call(e)
@@ -170,7 +168,7 @@ func (b *builder) call(e *parser.Call) shape {
 	if !b.separable(e, of) {
 		return shape{}
 	}
-	of.needs = max(of.needs, needsOf(e.Func.Name))
+	of.needs = PushAll
 	switch e.Func.Name {
 	case "first_over_time", "last_over_time":
 	case "label_join", "label_replace":
@@ -207,15 +205,13 @@ func (b *builder) free(of shape, args ...parser.Expr) bool {
 	return true
 }
 
-// needsOf returns what a cluster must take for a function: what differed
-// before Prometheus 3 needs everything.
-func needsOf(function string) Pushes {
-	switch function {
-	case "histogram_avg", "histogram_count", "histogram_fraction", "histogram_quantile", "histogram_stddev",
-		"histogram_stdvar", "histogram_sum", "label_join", "label_replace", "round", "timestamp":
-		return PushAll
+// needsOf returns what a cluster must take for an aggregation. Of what older
+// engines do with native histograms, only counting them is the same.
+func needsOf(op parser.ItemType) Pushes {
+	if op == parser.COUNT || op == parser.GROUP {
+		return PushSelectors
 	}
-	return PushSelectors
+	return PushAll
 }
 
 // aggregate classifies an aggregation: it is local when its groups hold
@@ -235,6 +231,7 @@ func (b *builder) aggregate(e *parser.AggregateExpr) shape {
 	if !b.distinct(of.in, of.in, grouped) || !b.names(e, of) {
 		return shape{}
 	}
+	of.needs = max(of.needs, needsOf(e.Op))
 	if selects(e.Op) {
 		return of
 	}

@@ -134,6 +134,13 @@ func (f *fleet) all() names {
 	return out
 }
 
+// take tells whether all clusters of a set can be sent what needs that.
+func (f *fleet) take(in members, needs Pushes) bool {
+	return !in.any(func(i int) bool { return f.clusters[i].Pushes < needs })
+}
+
+func (f *fleet) unclean(i int) bool { return f.clusters[i].Unclean }
+
 // knownIn returns the labels that are known in some cluster of a set.
 func (f *fleet) knownIn(in members) names {
 	var out names

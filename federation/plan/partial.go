@@ -11,7 +11,12 @@ import (
 // The parameter stays: the engine does not resolve start() and end() in it.
 func (b *builder) aggregation(e *parser.AggregateExpr, at moment) parser.Expr {
 	of := b.shapes[e.Expr]
-	if of.where != local || (e.Param != nil && b.shapes[e.Param].where != anywhere) {
+	if of.where != local || !b.take(of.in, needsOf(e.Op)) || (e.Param != nil && b.shapes[e.Param].where != anywhere) {
+		at.labels = at.labels || e.Op == parser.COUNT_VALUES
+		e.Expr = b.rewrite(e.Expr, at)
+		return e
+	}
+	if at.labels && (e.Op == parser.SUM || e.Op == parser.AVG) {
 		e.Expr = b.rewrite(e.Expr, at)
 		return e
 	}

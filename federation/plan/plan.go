@@ -29,7 +29,7 @@ const (
 	// PushNothing is a cluster of which only raw samples are read.
 	PushNothing Pushes = iota
 	// PushSelectors is a cluster whose instant vectors mean what they mean
-	// here, but not its ranges nor what changed between major versions.
+	// here, but not its ranges nor what it does with their values.
 	PushSelectors
 	// PushAll is a cluster whose PromQL is the one of this engine.
 	PushAll

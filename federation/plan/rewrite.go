@@ -24,16 +24,18 @@ type builder struct {
 	parts   []Part
 }
 
-// moment is when an expression is evaluated, and whether only once because
-// its value is the same at every step.
+// moment is when and for what an expression is evaluated.
 type moment struct {
 	Window
-	once bool
+	once   bool // its value is the same at every step
+	labels bool // values become labels: the last bit of a sum matters
 }
 
 // first is the moment at which something that never changes is evaluated.
 func (m moment) first() moment {
-	return moment{Window: Window{Start: m.Start, End: min(m.Start, m.last())}, once: true}
+	m.Window = Window{Start: m.Start, End: min(m.Start, m.last())}
+	m.once = true
+	return m
 }
 
 // rewrite puts parts in place of what is local, as high up as possible.
@@ -171,7 +173,7 @@ func uninvariant(e parser.Expr) (parser.Expr, bool) {
 func (b *builder) inner(e *parser.SubqueryExpr, at moment) parser.Expr {
 	w, ok := b.steps(e, at.Window)
 	if ok {
-		e.Expr = b.rewrite(e.Expr, moment{Window: w})
+		e.Expr = b.rewrite(e.Expr, moment{Window: w, labels: at.labels})
 	}
 	return e
 }
