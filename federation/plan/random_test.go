@@ -86,7 +86,7 @@ func (g *grammar) some(list ...string) string {
 func (g *grammar) window() Window {
 	start := origin + g.Int64N(scrapes*scrape)
 	if g.IntN(4) == 0 {
-		start -= start % 60_000
+		start += 60_000 - start%60_000
 	}
 	if g.IntN(3) == 0 {
 		return Window{Start: start, End: start}
