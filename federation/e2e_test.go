@@ -228,12 +228,22 @@ func TestRealPrometheus(t *testing.T) {
 	for i, r := range sameBytes() {
 		method := []string{http.MethodGet, http.MethodPost}[i%2]
 		got, want := ask(t, method, w.api, r.path, r.form), ask(t, method, w.reference, r.path, r.form)
-		if got != want {
+		if got != want && !sameVector(r.form.Get("query"), got, want) {
 			t.Errorf("%s %s?%s\n got %+v\nwant %+v", method, r.path, r.form.Encode(), got, want)
 		}
 	}
 	w.checkStatus(t)
 	w.killOne(t)
+}
+
+// sameVector tells whether two answers are instant vectors that differ at most
+// in order. Prometheus promises none.
+func sameVector(query string, a, b answer) bool {
+	var got, want apiAnswer
+	if json.Unmarshal([]byte(a.body), &got) != nil || json.Unmarshal([]byte(b.body), &want) != nil {
+		return false
+	}
+	return a.status == b.status && got.Data.ResultType == "vector" && len(a.body) == len(b.body) && compareAnswers(query, got, want) == ""
 }
 
 func (w *realWorld) checkStatus(t *testing.T) {

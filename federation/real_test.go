@@ -201,7 +201,7 @@ func TestListedQueries(t *testing.T) {
 		clusters[i].URLs[0] = g.URL
 	}
 	clusters = append(clusters, federation.Cluster{Name: "empty", URLs: []string{standIn{own: map[string]string{"cluster": "empty"}}.start(t, nil).URL}})
-	fed := watched(t, federation.Config{Clusters: clusters})
+	fed := newFederation(t, federation.Config{Clusters: clusters})
 	api := httptest.NewServer(fed.Handler())
 	t.Cleanup(api.Close)
 	for _, q := range listedQueries(t) {
