@@ -101,6 +101,13 @@ func (c *cluster) lacks(r *replica, t span) bool {
 // the time that is read is told. try may run for several replicas at once; the
 // context of those that are not needed any more ends.
 func first[T any](ctx context.Context, c *cluster, order []*replica, read span, try func(context.Context, *replica) (T, error), tell func(cluster, text string)) (T, *replica, error) {
+	if len(order) == 1 { // there is no race, nor a hole that another fills
+		value, err := try(ctx, order[0])
+		if err != nil {
+			return value, nil, err
+		}
+		return value, order[0], nil
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	race := race[T]{cluster: c, order: order, read: read, try: try, results: make(chan result[T], len(order)), errs: map[*replica]error{}}
