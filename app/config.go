@@ -170,7 +170,7 @@ func (c *Config) defaults() {
 		c.Store.Path = "midwatch.db"
 	}
 	if c.Fleet.Path == "" {
-		c.Fleet.Path = "midwatch-fleet"
+		c.Fleet.Path = filepath.Join(filepath.Dir(c.Store.Path), "midwatch-fleet")
 	}
 	setDefault(&c.Store.Retention, model.Duration(90*24*time.Hour))
 	setDefault(&c.Store.AuditRetention, model.Duration(400*24*time.Hour))

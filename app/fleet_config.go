@@ -23,7 +23,7 @@ import (
 // are evaluated. It needs not be there: they are as soon as there is one.
 type Fleet struct {
 	Enabled      *bool          `yaml:"enabled"`       // default true, unless a ruler is given these rules
-	Path         string         `yaml:"path"`          // folder of the series that are recorded; default midwatch-fleet
+	Path         string         `yaml:"path"`          // folder of the series that are recorded; default midwatch-fleet, beside the SQLite file
 	Retention    model.Duration `yaml:"retention"`     // of these series; default the longest window of an SLO and five days, at least 35d
 	MaxBytes     int64          `yaml:"max_bytes"`     // of these series on disk; default 8 GiB
 	MissingAfter model.Duration `yaml:"missing_after"` // how long a cluster may be missing before an alert says so; default 5m

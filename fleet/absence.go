@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -31,26 +32,32 @@ type absence struct {
 type absences struct {
 	metric *prometheus.GaugeVec
 
-	mu     sync.Mutex
-	byName map[string]absence
-	seen   bool // of any evaluation
-	said   time.Time
-	says   string // what the alert says that fires; "" when none does
-	began  time.Time
-	ended  bool // it was said, since the start, that nothing is missing
+	mu      sync.Mutex
+	byGroup map[string]Missing // of the last evaluation of each
+	byName  map[string]absence
+	seen    bool // any evaluation
+	said    time.Time
+	says    string // what the alert says that fires; "" when none does
+	began   time.Time
+	ended   bool // it was said, since the start, that nothing is missing
 }
 
-// note keeps which clusters an evaluation was without, and tells whether none
-// is missing any more.
-func (a *absences) note(missing Missing, members []Member, at time.Time) (over bool) {
+// note keeps which clusters the last evaluation of a group was without, and
+// tells whether none is missing from any group any more.
+func (a *absences) note(group string, missing Missing, members []Member, at time.Time) (over bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen = true
 	before := len(a.byName)
+	a.byGroup[group] = missing
+	all := Missing{}
+	for _, of := range a.byGroup {
+		maps.Copy(all, of)
+	}
 	there := map[string]bool{}
 	for _, m := range members {
 		there[m.Name] = true
-		cause, gone := missing[m.Name]
+		cause, gone := all[m.Name]
 		if !gone {
 			delete(a.byName, m.Name)
 			a.metric.WithLabelValues(m.Name).Set(0)
@@ -70,6 +77,13 @@ func (a *absences) note(missing Missing, members []Member, at time.Time) (over b
 		}
 	}
 	return before > 0 && len(a.byName) == 0
+}
+
+// keep forgets what is of none of the groups.
+func (a *absences) keep(group map[string]bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.byGroup, func(name string, _ Missing) bool { return !group[name] })
 }
 
 // since lists clusters, each with its cause and since when it is missing.

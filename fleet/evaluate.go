@@ -43,7 +43,7 @@ func (f *Fleet) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 		if ctx.Err() != nil { // it ends
 			return
 		}
-		if f.absences.note(m.missing, f.c.Members(), at) {
+		if f.absences.note(m.group, m.missing, f.c.Members(), at) {
 			f.filler.wake()
 		}
 	}

@@ -82,7 +82,7 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 	}
 	f := &Fleet{c: c, log: c.Logger, quiet: slog.New(slog.DiscardHandler), metrics: newMetrics(c.Registerer), parser: parser.NewParser(parser.Options{})}
 	f.standings.byRule = map[string]standing{}
-	f.absences = absences{metric: f.metrics.missing, byName: map[string]absence{}}
+	f.absences = absences{metric: f.metrics.missing, byGroup: map[string]Missing{}, byName: map[string]absence{}}
 	f.post = post{due: make(chan struct{}, 1), byLabels: map[model.Fingerprint]letter{}}
 	f.filler = filler{due: make(chan struct{}, 1)}
 	f.program.Store(&program{})
@@ -125,7 +125,8 @@ func (f *Fleet) open(r prometheus.Registerer) (*tsdb.DB, error) {
 // Update makes the groups those that are evaluated, in an order in which each
 // rule comes after those that it reads. Rules that stay keep their state. The
 // names are values of the label slo: of the clusters' series only those with
-// one of them are read. An error changes nothing.
+// one of them are read. An error changes nothing. Before Run it can be called
+// once: a second call would wait for Run.
 func (f *Fleet) Update(groups []rulefmt.RuleGroup, slos []string) error {
 	f.update.Lock()
 	defer f.update.Unlock()
@@ -145,8 +146,9 @@ func (f *Fleet) Update(groups []rulefmt.RuleGroup, slos []string) error {
 
 // forget drops what is known of rules that are no more.
 func (f *Fleet) forget() {
-	asides, standing := map[string]bool{}, map[string]bool{}
+	groups, asides, standing := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, g := range f.manager.RuleGroups() {
+		groups[g.Name()] = true
 		for _, r := range g.Rules() {
 			d := rules.NewRuleDetail(r)
 			asides[ruleKey(g.Name(), d)] = true
@@ -154,6 +156,7 @@ func (f *Fleet) forget() {
 		}
 	}
 	f.aside.keep(asides)
+	f.absences.keep(groups)
 	f.standings.mu.Lock()
 	defer f.standings.mu.Unlock()
 	for key := range f.standings.byRule {
@@ -210,12 +213,20 @@ func (f *Fleet) Run(ctx context.Context) error {
 	managed.Wait()
 	tasks.Wait()
 	f.lastCall(context.WithoutCancel(ctx))
-	return f.Close()
+	return f.closeFolder()
 }
 
-// Close closes the folder of a fleet that does not run.
+// Close closes the folder of a fleet that never ran.
 func (f *Fleet) Close() error {
 	f.stop()
+	var managed sync.WaitGroup
+	managed.Go(f.manager.Run) // groups wait for it, to find that it is over
+	f.manager.Stop()
+	managed.Wait()
+	return f.closeFolder()
+}
+
+func (f *Fleet) closeFolder() error {
 	err := errors.Join(f.remote.close(), f.db.Close())
 	if err != nil {
 		return fmt.Errorf("close the fleet's series: %w", err)
