@@ -41,8 +41,9 @@ func (q *querier) evaluateLocal(ctx context.Context, l Local, one *plan.Query, w
 	} else {
 		inner, err = f.inner.NewRangeQuery(ctx, l.Queryable, q.localOpts(), one.Text, start, end, time.Duration(w.Step)*time.Millisecond)
 	}
+	unheld := func(why Run) error { return unheldError{why: why, cluster: l.Name, text: one.Text} }
 	if err != nil {
-		return nil, unheldError{why: Refused}
+		return nil, unheld(Refused)
 	}
 	defer inner.Close()
 	res := inner.Exec(ctx)
@@ -53,38 +54,40 @@ func (q *querier) evaluateLocal(ctx context.Context, l Local, one *plan.Query, w
 	case errors.As(res.Err, &tooMany):
 		return nil, tooMany
 	case res.Err != nil:
-		return nil, unheldError{why: Failed}
-	case len(res.Warnings) > 0:
-		return nil, unheldError{why: Annotated}
+		return nil, unheld(Failed)
 	}
-	return q.taken(res, &g, one, given)
+	a, why := q.taken(res.Value, &g, one, given)
+	if why != Planned {
+		return nil, unheld(why)
+	}
+	a.Warnings, a.Infos = res.Warnings.AsStrings(one.Text, 0, 0)
+	if q.scope.hold(a.Samples()) != nil {
+		return nil, promql.ErrTooManySamples("query execution")
+	}
+	return a, nil
 }
 
-// taken returns a result of the engine as an answer.
-func (q *querier) taken(res *promql.Result, g *answer.Grid, one *plan.Query, given labels.Labels) (*answer.Answer, error) {
+// taken returns what the engine gave as an answer, or why it is none.
+func (q *querier) taken(v parser.Value, g *answer.Grid, one *plan.Query, given labels.Labels) (*answer.Answer, Run) {
 	out := &answer.Answer{}
-	for _, s := range matrixOf(res.Value) {
-		if len(s.Histograms) > 0 {
-			return nil, unheldError{why: Histograms}
-		}
-		if one.Sums && slices.ContainsFunc(s.Floats, func(p promql.FPoint) bool { return answer.Overflows(p.F) }) {
-			return nil, unheldError{why: Overflow}
-		}
-		if slices.ContainsFunc(one.Foreign, s.Metric.Has) {
-			return nil, unheldError{why: Unclean}
-		}
-		if err := q.scope.hold(len(s.Floats)); err != nil {
-			return nil, promql.ErrTooManySamples("query execution")
+	for _, s := range matrixOf(v) {
+		switch {
+		case len(s.Histograms) > 0:
+			return nil, Histograms
+		case one.Sums && slices.ContainsFunc(s.Floats, func(p promql.FPoint) bool { return answer.Overflows(p.F) }):
+			return nil, Overflow
+		case slices.ContainsFunc(one.Foreign, s.Metric.Has):
+			return nil, Unclean
 		}
 		series, ok := answer.NewSeries(g, withLabels(s.Metric, given), len(s.Floats), func(i int) (int64, float64) {
 			return s.Floats[i].T, s.Floats[i].F
 		})
 		if !ok {
-			return nil, unheldError{why: Times}
+			return nil, Times
 		}
 		out.Series = append(out.Series, *series)
 	}
-	return out, nil
+	return out, Planned
 }
 
 // matrixOf returns a vector or a matrix as a matrix.

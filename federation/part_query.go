@@ -140,14 +140,13 @@ func (f *Federation) doubt(p *plan.Plan) Run {
 	for i := range p.Parts {
 		for k := range p.Parts[i].Queries {
 			one := &p.Parts[i].Queries[k]
+			if f.memory.knows(f.nameOf(one.Cluster), one.Text, now) {
+				return Remembered
+			}
 			if one.Cluster >= len(f.clusters) {
 				continue
 			}
-			c := f.clusters[one.Cluster]
-			if f.memory.knows(c.name, one.Text, now) {
-				return Remembered
-			}
-			if _, whole := c.whole(one.Mint, one.Maxt); !whole {
+			if _, whole := f.clusters[one.Cluster].whole(one.Mint, one.Maxt); !whole {
 				return Holes
 			}
 		}

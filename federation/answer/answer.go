@@ -72,6 +72,16 @@ type Answer struct {
 	Partial bool
 }
 
+// Samples returns how many samples the series hold, places without any
+// included.
+func (a *Answer) Samples() int {
+	n := 0
+	for i := range a.Series {
+		n += len(a.Series[i].values)
+	}
+	return n
+}
+
 // maxSum is what a sum must stay below so that all clusters' together surely
 // do not overflow.
 const maxSum = 1e300
