@@ -110,7 +110,10 @@ type chaos struct {
 	fed     *federation.Federation
 	truth   *truth
 	windows []window
-	always  bool // no answer may lack anything
+	always  bool // no answer may lack a cluster
+
+	mayDoubt bool // answers may say that they lack what a replica does
+	doubted  bool // one did
 
 	mu    sync.Mutex
 	asked int // answers
@@ -139,8 +142,11 @@ func (c *chaos) ask(ctx context.Context, query string, when window) {
 			missing = append(missing, names(w)...)
 		}
 		verdict = c.judge(query, when, missing, points(res.Value))
+		if doubtful(query, res) {
+			verdict, missing = c.doubt(query, when), []string{"data of a replica"}
+		}
 	}
-	if c.always && verdict == "" && len(missing) > 0 {
+	if c.always && !doubtful(query, res) && verdict == "" && len(missing) > 0 {
 		verdict = fmt.Sprintf("%s | %s lacks %q", query, when, missing)
 	}
 	c.mu.Lock()
@@ -153,6 +159,24 @@ func (c *chaos) ask(ctx context.Context, query string, when window) {
 	if verdict != "" {
 		c.wrong[verdict]++
 	}
+}
+
+// doubts lets answers say from now on that they lack what a replica does.
+func (c *chaos) doubts(may bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mayDoubt = may
+}
+
+// doubt judges an answer that says so.
+func (c *chaos) doubt(query string, when window) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubted = true
+	if !c.mayDoubt {
+		return fmt.Sprintf("%s | %s: lacks data of a replica while both answer", query, when)
+	}
+	return ""
 }
 
 func names(text string) []string {
@@ -353,22 +377,80 @@ func TestNoWrongAnswerWhileClustersFail(t *testing.T) {
 // TestNoWrongAnswerWhileReplicasFail does the same with a cluster of two
 // replicas that hold the same: all answers are whole.
 func TestNoWrongAnswerWhileReplicasFail(t *testing.T) {
+	p := startPair(t, nil, nil)
+	c := newChaos(p.fed, p.reference)
+	c.always = true
+	c.disturb(t, append(processFaults("the first", &p.replicas[0], p.specs[0]), processFaults("the second", &p.replicas[1], p.specs[1])...))
+}
+
+// pair is a federation of three clusters, of which beijing is two real
+// Prometheus that scrape the same.
+type pair struct {
+	fed       *federation.Federation
+	reference storage.Queryable // holds what at least one of the replicas does
+	specs     []servers.PrometheusSpec
+	replicas  []*servers.Prometheus
+}
+
+// startPair starts a pair whose replicas were away at these times.
+func startPair(t *testing.T, first, second []span) *pair {
+	t.Helper()
 	series := map[string][]testSeries{}
 	for i, name := range []string{"hangzhou", "beijing", "tencent"} {
 		series[name] = append(dataset(int64(200+i)), oddities(int64(i))...)
 	}
-	first, second := blockSpec(t, "first", "{cluster: beijing, replica: a}", series["beijing"]), blockSpec(t, "second", "{cluster: beijing, replica: b}", series["beijing"])
-	replicas := startAll(t, first, second)
-	var all []testSeries
-	clusters := []federation.Cluster{{Name: "beijing", ReplicaLabels: []string{"replica"}, URLs: []string{replicas[0].URL, replicas[1].URL}}}
+	p := &pair{}
+	if len(first)+len(second) > 0 {
+		series["beijing"] = append(regular(series["beijing"]), always(labels.FromStrings("__name__", "up", "instance", "self", "job", "prometheus"), 1))
+	}
+	for i, away := range [][]span{first, second} {
+		held := series["beijing"]
+		for _, one := range away {
+			held = without(held, one)
+		}
+		name := string(rune('a' + i))
+		p.specs = append(p.specs, blockSpec(t, name, "{cluster: beijing, replica: "+name+"}", held))
+	}
+	p.replicas = startAll(t, p.specs...)
+	clusters := []federation.Cluster{{Name: "beijing", ReplicaLabels: []string{"replica"}, URLs: []string{p.replicas[0].URL, p.replicas[1].URL}}}
 	for _, name := range []string{"hangzhou", "tencent"} {
 		clusters = append(clusters, federation.Cluster{Name: name, URLs: []string{standIn{}.start(t, series[name]).URL}})
 	}
+	var all []testSeries
 	for _, c := range clusters {
 		all = append(all, relabel(c, series[c.Name])...)
 	}
-	fed := watched(t, federation.Config{Timeout: 2 * chaosTimeout, Clusters: clusters})
-	c := newChaos(fed, storageOf(t, all))
+	p.fed = watched(t, federation.Config{Timeout: 2 * chaosTimeout, Clusters: clusters})
+	p.reference = storageOf(t, all)
+	return p
+}
+
+// TestReplicasWithHoles asks a pair whose replicas were away one after the
+// other: while both answer, nothing is missing; once one is killed, what the
+// other lacks is said.
+func TestReplicasWithHoles(t *testing.T) {
+	p := startPair(t,
+		[]span{{50 * time.Minute, 58 * time.Minute}, {96 * time.Minute, 101 * time.Minute}},
+		[]span{{25 * time.Minute, 31 * time.Minute}, {65 * time.Minute, 72 * time.Minute}})
+	c := newChaos(p.fed, p.reference)
 	c.always = true
-	c.disturb(t, append(processFaults("the first", &replicas[0], first), processFaults("the second", &replicas[1], second)...))
+	c.windows = append(c.windows, window{at(20 * time.Minute), at(110 * time.Minute), 97 * time.Second}, window{at(44 * time.Minute), at(44 * time.Minute), 0})
+	c.disturb(t, []disturbance{
+		{"both answer", func(*testing.T) {}, func(*testing.T) {}},
+		{
+			"the second killed, and started again",
+			func(t *testing.T) {
+				c.doubts(true)
+				if err := p.replicas[1].Kill(); err != nil {
+					t.Error(err)
+				}
+			},
+			func(t *testing.T) {
+				startAgain(t, &p.replicas[1], p.specs[1])
+			},
+		},
+	})
+	if !c.doubted {
+		t.Error("no answer said what the first replica lacks")
+	}
 }

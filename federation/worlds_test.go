@@ -131,7 +131,7 @@ func without(series []testSeries, away span) []testSeries {
 // always returns a series of one value that is scraped at every turn.
 func always(set labels.Labels, f float64) testSeries {
 	s := testSeries{labels: set}
-	for i := range randomScrapes {
+	for i := range scrapes {
 		s.samples = append(s.samples, sample{t: dataStart.UnixMilli() + int64(i)*scrape.Milliseconds() + 4321, f: f})
 	}
 	return s
