@@ -58,28 +58,36 @@ func (b *builder) matched(e *parser.BinaryExpr, lhs, rhs shape) shape {
 	case parser.LAND:
 		out.in = lhs.in.and(rhs.in)
 	default:
-		many, single := lhs, rhs
-		if m.Card == parser.CardOneToMany {
-			many, single = rhs, lhs
-		}
-		if !b.unique(single, m) {
-			return shape{}
-		}
-		out = many
-		out.in = lhs.in.and(rhs.in)
-		out.unnamed = many.unnamed || renames(e)
-		out.names = slices.Concat(many.names, m.Include)
-		if m.Card == parser.CardOneToOne {
-			out.kept &= on
-			if m.On {
-				out.bounded, out.names = true, m.MatchingLabels
-			}
-		}
+		out = b.joined(e, lhs, rhs, on)
 	}
 	out.needs = PushAll
 	out.pruned = lhs.pruned || rhs.pruned || !slices.Equal(lhs.in, rhs.in)
-	if !out.in.any(always) || !b.distinct(out.in, out.in, out.kept) || b.hides(e, lhs, rhs) {
+	if out.where != local || !out.in.any(always) || !b.distinct(out.in, out.in, out.kept) || b.hides(e, lhs, rhs) {
 		return shape{}
+	}
+	return out
+}
+
+// joined classifies what becomes of the series of two local vectors that
+// match one to one, or many to one.
+func (b *builder) joined(e *parser.BinaryExpr, lhs, rhs shape, on names) shape {
+	m := e.VectorMatching
+	many, single := lhs, rhs
+	if m.Card == parser.CardOneToMany {
+		many, single = rhs, lhs
+	}
+	if !b.unique(single, m) {
+		return shape{}
+	}
+	out := many
+	out.in = lhs.in.and(rhs.in)
+	out.unnamed = many.unnamed || renames(e)
+	out.names = slices.Concat(many.names, m.Include)
+	if m.Card == parser.CardOneToOne {
+		out.kept &= on
+		if m.On {
+			out.bounded, out.names = true, m.MatchingLabels
+		}
 	}
 	return out
 }

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	randomQueries = flag.Int("plan.queries", 4000, "random queries whose plans must give the answers of one Prometheus")
+	randomQueries = flag.Int("plan.queries", 2400, "random queries whose plans must give the answers of one Prometheus")
 	randomSeed    = flag.Uint64("plan.seed", 1, "seed of the random queries")
 )
 
