@@ -27,6 +27,7 @@ type cluster struct {
 	timeout  time.Duration
 	replicas []*replica
 	away     []atomic.Int64 // of each replica: until when (Unix ms) it is asked last, since it did not answer
+	slow     []atomic.Int64 // of each replica: until when it is asked after the others, since it was slower
 	latency  latency
 	holes    *holes
 	health   health
@@ -52,7 +53,7 @@ func newCluster(c Cluster, timeout time.Duration, m *metrics) (*cluster, error) 
 		}
 		out.replicas = append(out.replicas, r)
 	}
-	out.away = make([]atomic.Int64, len(out.replicas))
+	out.away, out.slow = make([]atomic.Int64, len(out.replicas)), make([]atomic.Int64, len(out.replicas))
 	out.holes = newHoles(len(out.replicas))
 	return out, nil
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	// awayFor is how long a replica that did not answer is asked last, unless
-	// a comparison reaches it before.
+	// it answers a comparison before, and one that was slow after the others.
 	awayFor = time.Minute
 	// latencies are remembered to know how long answers usually take.
 	latencies = 64
@@ -36,11 +36,14 @@ func (c *cluster) whole(mint, maxt int64) ([]*replica, bool) {
 	}
 	alive := c.alive()
 	whole, known := c.holes.judge(span{mint, maxt}, alive, time.Now().UnixMilli())
+	now := time.Now().UnixMilli()
 	rank := func(r *replica) int {
 		switch i := slices.Index(c.replicas, r); {
 		case !alive[i]:
-			return 2
+			return 3
 		case !whole[i]:
+			return 2
+		case c.slow[i].Load() > now:
 			return 1
 		}
 		return 0
@@ -48,7 +51,7 @@ func (c *cluster) whole(mint, maxt int64) ([]*replica, bool) {
 	order := slices.Clone(c.replicas)
 	slices.SortStableFunc(order, func(a, b *replica) int { return rank(a) - rank(b) })
 	answering := len(order) - len(slices.DeleteFunc(slices.Clone(alive), func(a bool) bool { return a }))
-	return order, answering <= 1 || known && rank(order[0]) == 0
+	return order, answering <= 1 || known && rank(order[0]) < 2
 }
 
 // window returns the time of a selection.
@@ -85,14 +88,15 @@ func (c *cluster) doubt(r *replica, t span, tell func(cluster, text string)) {
 		return
 	}
 	i := slices.Index(c.replicas, r)
-	if text := c.holes.doubt(i, t); text != "" {
-		tell(c.name, fmt.Sprintf("replica %d answers alone, and lacks data of %s", i+1, text))
+	if text := c.holes.doubt(i, t, time.Now().UnixMilli()); text != "" {
+		tell(c.name, fmt.Sprintf("replica %d answers alone, %s", i+1, text))
 	}
 }
 
-// lacks tells whether a replica is known to lack something in a time.
-func (c *cluster) lacks(r *replica, t span) bool {
-	return c.holes.doubt(slices.Index(c.replicas, r), t) != ""
+// asGood tells whether a replica is known to have no hole in a time.
+func (c *cluster) asGood(r *replica, t span) bool {
+	whole, known := c.holes.judge(t, c.alive(), time.Now().UnixMilli())
+	return known && whole[slices.Index(c.replicas, r)]
 }
 
 // first asks replicas in order: the next one when the one before fails, or
@@ -202,10 +206,10 @@ func (r *race[T]) stop() {
 	}
 }
 
-// hedge asks the next replica too. If that lacks data, or if it is done too
+// hedge asks the next replica too. If that may lack data, or if it is done too
 // often, it is put off until only the next one's share of the time is left.
 func (r *race[T]) hedge(ctx context.Context) {
-	if r.denied || !r.cluster.lacks(r.order[r.asked], r.read) && r.cluster.latency.hedge() {
+	if r.denied || r.cluster.asGood(r.order[r.asked], r.read) && r.cluster.latency.hedge() {
 		r.next(ctx)
 		return
 	}
@@ -214,7 +218,7 @@ func (r *race[T]) hedge(ctx context.Context) {
 }
 
 // won takes in an answer. Replicas that were asked before it and have not
-// answered are asked last from now on.
+// answered are asked after it for a while.
 func (r *race[T]) won(got result[T]) {
 	r.cluster.latency.add(got.took)
 	r.cluster.answered(got.replica, nil)
@@ -222,7 +226,7 @@ func (r *race[T]) won(got result[T]) {
 		if one == got.replica {
 			return
 		}
-		r.cluster.answered(one, context.DeadlineExceeded)
+		r.cluster.slow[slices.Index(r.cluster.replicas, one)].Store(time.Now().Add(awayFor).UnixMilli())
 	}
 }
 

@@ -87,12 +87,14 @@ type holes struct {
 	resume int64   // when the past is compared again, after that failed
 	failed int     // times in a row that it did
 	wake   chan struct{}
+	// refresh is how often the newest time is compared.
+	refresh time.Duration
 }
 
 func newHoles(replicas int) *holes {
 	return &holes{
 		seen: make([]spans, replicas), lacks: make([]spans, replicas),
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), refresh: holesRefresh,
 	}
 }
 
@@ -131,29 +133,34 @@ func (h *holes) delay(t span, upToNow bool, found []finding) {
 		h.failed, h.resume = 0, 0
 	default:
 		h.failed++
-		h.resume = h.latest.to + holesRefresh.Milliseconds()<<min(h.failed, 8)
+		h.resume = h.latest.to + h.refresh.Milliseconds()<<min(h.failed, 8)
 	}
 }
 
 // judge tells of each replica whether it has no hole in a time, and whether
-// that is known: all replicas that count have been compared over it. The time
-// after the latest comparison is taken to go on as that ended, for as long as
-// a comparison is not overdue.
+// that is known: all replicas that count have been compared over it.
 func (h *holes) judge(t span, counts []bool, now int64) (whole []bool, known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.want(t)
-	compared := t
-	if now-h.latest.to <= 3*holesRefresh.Milliseconds() {
-		compared.to = min(t.to, h.latest.to)
-	}
-	compared.from = min(compared.from, compared.to)
+	compared := h.compared(t, now)
 	whole, known = make([]bool, len(h.lacks)), true
 	for r := range h.lacks {
 		whole[r] = len(h.lacks[r].within(t)) == 0
 		known = known && (!counts[r] || h.seen[r].cover(compared))
 	}
 	return whole, known
+}
+
+// compared returns what must have been compared for a time to be known. The
+// time after the latest comparison is taken to go on as that ended, for as
+// long as a comparison is not overdue. The caller holds the lock.
+func (h *holes) compared(t span, now int64) span {
+	if now-h.latest.to <= 3*h.refresh.Milliseconds() {
+		t.to = min(t.to, h.latest.to)
+	}
+	t.from = min(t.from, t.to)
+	return t
 }
 
 // want has a time compared soon. The caller holds the lock.
@@ -229,12 +236,19 @@ func (s spans) union(more spans) spans {
 	return s
 }
 
-// doubt says what a replica is known to lack in a time, "" when nothing.
-func (h *holes) doubt(r int, t span) string {
+// doubt says what a replica is known to lack in a time, or that it has not
+// been looked at yet, "" when neither. Where replicas are not compared at all,
+// there is no doubt.
+func (h *holes) doubt(r int, t span, now int64) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	in := h.lacks[r].within(t)
-	if len(in) == 0 {
+	switch {
+	case h.latest.to == 0:
+		return ""
+	case len(in) == 0 && !h.seen[r].cover(h.compared(t, now)):
+		return "and has not been searched for gaps yet"
+	case len(in) == 0:
 		return ""
 	}
 	parts := []string{}
@@ -248,5 +262,5 @@ func (h *holes) doubt(r int, t span) string {
 	if more := len(in) - len(parts); more > 0 {
 		parts = append(parts, fmt.Sprintf("%d more times", more))
 	}
-	return strings.Join(parts, ", ")
+	return "and lacks data of " + strings.Join(parts, ", ")
 }

@@ -29,7 +29,7 @@ func (c *cluster) watchHoles(ctx context.Context) {
 	for len(c.replicas) > 1 && ctx.Err() == nil {
 		begin := time.Now()
 		c.compareNewest(ctx, begin)
-		c.comparePast(ctx, begin.Add(holesRefresh))
+		c.comparePast(ctx, begin.Add(c.holes.refresh))
 	}
 }
 
