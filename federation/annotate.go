@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,7 +67,7 @@ func (f *forced) Error() string {
 
 // Merge returns what tells of the histograms of both.
 func (f *forced) Merge(other error) error {
-	o, ok := other.(*forced)
+	o, ok := errors.AsType[*forced](other)
 	if !ok {
 		return f
 	}
@@ -120,7 +121,7 @@ func (n *note) place() posrange.PositionRange { return n.at }
 // one, make one: they must be at the same place. Over a range, Prometheus
 // counts samples again at each step when it tells of all histograms.
 func agrees(other error, n placedNote, instant bool) bool {
-	known, ok := other.(placedNote)
+	known, ok := errors.AsType[placedNote](other)
 	if !ok {
 		return true
 	}
@@ -131,7 +132,7 @@ func agrees(other error, n placedNote, instant bool) bool {
 // place reads a note, which ends with the line and the column of the text that
 // was sent, and places it in the query that the user wrote.
 func place(text string, origins map[posrange.Pos]posrange.Pos) (placedNote, bool) {
-	text, end, _ := cutLast(text, " (1:")
+	text, end := cutLast(text, " (1:")
 	column, err := strconv.Atoi(strings.TrimSuffix(end, ")"))
 	if err != nil || len(text) > maxNoteBytes {
 		return nil, false
@@ -144,13 +145,13 @@ func place(text string, origins map[posrange.Pos]posrange.Pos) (placedNote, bool
 	if strings.HasPrefix(text, annotations.HistogramQuantileForcedMonotonicityInfo.Error()) {
 		return toForced(n)
 	}
-	n.kind, ok = noteKind(text)
-	return &n, ok
+	n.kind = noteKind(text)
+	return &n, n.kind != nil
 }
 
 // toForced reads what a note tells of all histograms.
 func toForced(n note) (placedNote, bool) {
-	text, rest, _ := cutLast(n.text, ", from buckets ")
+	text, rest := cutLast(n.text, ", from buckets ")
 	n.text, n.kind = text, annotations.PromQLInfo
 	f := &forced{note: n}
 	read, err := fmt.Sscanf(rest, "%g to %g, with a max diff of %g, over %d samples from %s to %s",
@@ -163,10 +164,10 @@ func isTime(s string) bool {
 	return err == nil && strings.HasSuffix(s, "Z")
 }
 
-// noteKind returns whether a text is an info or a warning, and false when it is
+// noteKind returns whether a text is an info or a warning, and nil when it is
 // none that the engine here could have made of the same series, however many
 // there are of others.
-func noteKind(text string) (error, bool) {
+func noteKind(text string) error {
 	for _, one := range []error{
 		annotations.InvalidQuantileWarning, annotations.BadBucketLabelWarning, annotations.MixedFloatsHistogramsWarning,
 		annotations.MixedClassicNativeHistogramsWarning, annotations.NativeHistogramNotCounterWarning,
@@ -174,7 +175,7 @@ func noteKind(text string) (error, bool) {
 		annotations.IncompatibleBucketLayoutInBinOpWarning, annotations.HistogramCounterResetCollisionWarning,
 	} {
 		if strings.HasPrefix(text, one.Error()) {
-			return annotations.PromQLWarning, true
+			return annotations.PromQLWarning
 		}
 	}
 	for _, one := range []error{
@@ -184,27 +185,28 @@ func noteKind(text string) (error, bool) {
 		annotations.MismatchedCustomBucketsHistogramsInfo,
 	} {
 		if strings.HasPrefix(text, one.Error()) {
-			return annotations.PromQLInfo, true
+			return annotations.PromQLInfo
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // shadowed tells whether a note that tells of all histograms was made here as
 // well as in a cluster, in which case one of the two was lost.
 func shadowed(all annotations.Annotations, clusters map[string]bool) bool {
 	for text := range clusters {
-		if _, ok := all[text].(*forced); !ok {
+		if _, ok := errors.AsType[*forced](all[text]); !ok {
 			return true
 		}
 	}
 	return false
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
+// cutLast cuts a text around the last sep in it.
+func cutLast(s, sep string) (before, after string) {
 	i := strings.LastIndex(s, sep)
 	if i < 0 {
-		return s, "", false
+		return s, ""
 	}
-	return s[:i], s[i+len(sep):], true
+	return s[:i], s[i+len(sep):]
 }

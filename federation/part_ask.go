@@ -44,9 +44,8 @@ func (c *cluster) evaluate(ctx context.Context, e evaluation) (*answer.Answer, e
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err() // the query's end, not the cluster's fault
 	}
-	var unheld unheldError
 	answered := err
-	if errors.As(err, &unheld) {
+	if _, unheld := errors.AsType[unheldError](err); unheld {
 		answered = nil
 	}
 	c.metrics.observe(c.name, outcome(answered), time.Since(begin))
