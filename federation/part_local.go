@@ -32,6 +32,9 @@ func (q *querier) localOpts() promql.QueryOpts {
 
 // evaluateLocal evaluates a query of a part over what is held here.
 func (q *querier) evaluateLocal(ctx context.Context, l Local, one *plan.Query, w plan.Window, given labels.Labels) (*answer.Answer, error) {
+	if !l.has(ctx, one) {
+		return &answer.Answer{}, nil
+	}
 	f, g := q.federation, gridOf(w)
 	start, end := timestamp.Time(w.Start), timestamp.Time(w.End)
 	var inner promql.Query
@@ -65,6 +68,27 @@ func (q *querier) evaluateLocal(ctx context.Context, l Local, one *plan.Query, w
 		return nil, promql.ErrTooManySamples("query execution")
 	}
 	return a, nil
+}
+
+// has tells whether a query reads series that are held here, or could say
+// something without them: most queries are about none of these.
+func (l Local) has(ctx context.Context, one *plan.Query) bool {
+	selectors, silent := one.Reads()
+	if !silent {
+		return true
+	}
+	inner, err := l.Queryable.Querier(one.Mint, one.Maxt)
+	if err != nil {
+		return true // which the query tells
+	}
+	defer inner.Close()
+	for _, ms := range selectors {
+		set := inner.Select(ctx, false, &storage.SelectHints{Start: one.Mint, End: one.Maxt, Func: "series"}, ms...)
+		if set.Next() || set.Err() != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // taken returns what the engine gave as an answer, or why it is none.
