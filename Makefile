@@ -83,6 +83,7 @@ check: lint test e2e ## what CI runs
 tools: $(SERVERS) ## build or install the servers that tests and the demo need
 	@tools/postgres
 	@tools/victoriametrics
+	@tools/prometheus2
 
 $(BIN)/prometheus $(BIN)/promtool &: tools/prometheus/go.mod tools/prometheus/go.sum
 	@tools/build prometheus github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool

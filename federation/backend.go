@@ -22,9 +22,6 @@ const (
 
 	// backendTTL is how long it is believed what a server is.
 	backendTTL = 30 * time.Second
-	// backendPatience is how long a query waits to know it, before it runs as
-	// if the server could do nothing.
-	backendPatience = time.Second
 )
 
 // kind is what a server is.
@@ -203,49 +200,8 @@ func (r *replica) askBackend(ctx context.Context) (backend, error) {
 	if err != nil {
 		return backend{}, nil //nolint:nilerr // then it does not tell.
 	}
+	if b.kind == unknownKind && resp.Header.Get("X-Server-Hostname") != "" { // older ones tell nothing else
+		b.kind = victoriaKind
+	}
 	return b, nil
-}
-
-// pushes returns what may be run in each cluster: what all of its servers can
-// run of which it is known what they are. It asks those that have not told, all
-// at once and not for long.
-func pushes(ctx context.Context, clusters []*cluster) []plan.Pushes {
-	ctx, cancel := context.WithTimeout(ctx, backendPatience)
-	defer cancel()
-	out := make([]plan.Pushes, len(clusters))
-	var running sync.WaitGroup
-	for i, c := range clusters {
-		if p, known := c.pushesKnown(); known {
-			out[i] = p
-			continue
-		}
-		running.Go(func() {
-			var asked sync.WaitGroup
-			for _, r := range c.replicas {
-				asked.Go(func() { _, _ = r.backend(ctx) }) // who does not answer stays unknown
-			}
-			asked.Wait()
-			out[i], _ = c.pushesKnown()
-		})
-	}
-	running.Wait()
-	return out
-}
-
-// pushesKnown returns what may be run in the cluster, and whether that is
-// known of every server that is thought to answer.
-func (c *cluster) pushesKnown() (p plan.Pushes, known bool) {
-	p, heard, known := plan.PushAll, false, true
-	for _, r := range c.replicas {
-		b, told := r.is.last()
-		if told {
-			heard, p = true, min(p, r.pushes(b))
-		} else if r.breaker.open() == nil {
-			known = false
-		}
-	}
-	if !heard {
-		p = plan.PushNothing
-	}
-	return p, known
 }

@@ -2,6 +2,7 @@ package federation
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,7 @@ var errInexact = errors.New("it has native histograms, which only remote read se
 // the value of a range vector, which has none.
 func (r *replica) readByQuery(ctx context.Context, b backend, sel selection, budget *budget) ([]rawSeries, error) {
 	if b.kind == victoriaKind {
-		form := url.Values{"match[]": {selectorText(sel.matchers)}, "start": {apiTime(sel.mint)}, "end": {apiTime(sel.maxt)}}
+		form := url.Values{"match[]": {victoriaSelector(sel.matchers)}, "start": {apiTime(sel.mint)}, "end": {apiTime(sel.maxt)}}
 		return r.readAs(ctx, "export", form, sel, budget, readExport)
 	}
 	text := fmt.Sprintf("%s[%dms]", selectorText(sel.matchers), sel.maxt-sel.mint+1)
@@ -66,6 +67,23 @@ func selectorText(ms []*labels.Matcher) string {
 		ms = append(slices.Clone(ms), labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+"))
 	}
 	return (&parser.VectorSelector{LabelMatchers: ms}).String()
+}
+
+// victoriaSelector writes matchers as VictoriaMetrics reads them, which quotes
+// no names: what is special in one has a backslash before it.
+func victoriaSelector(ms []*labels.Matcher) string {
+	parts := make([]string, len(ms))
+	for i, m := range ms {
+		var name strings.Builder
+		for k, r := range m.Name {
+			if !model.LegacyValidation.IsValidLabelName(string(r)) && (k == 0 || r < '0' || r > '9') {
+				name.WriteByte('\\')
+			}
+			name.WriteRune(r)
+		}
+		parts[i] = name.String() + m.Type.String() + strconv.Quote(m.Value)
+	}
+	return "{" + strings.Join(parts, ",") + "}"
 }
 
 // apiTime writes milliseconds as Prometheus' API reads them.
@@ -104,41 +122,53 @@ func (m *matrix) add(metric map[string]string, samples []chunks.Sample) error {
 // readExport reads what VictoriaMetrics exports: a line of JSON for each
 // series, or several with parts of one.
 func readExport(body io.Reader, m *matrix) error {
-	dec := json.NewDecoder(body)
+	lines := bufio.NewReader(body)
 	for {
-		var line struct {
-			Metric     map[string]string `json:"metric"`
-			Values     []exported        `json:"values"`
-			Timestamps []int64           `json:"timestamps"`
+		line, err := lines.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("read answer: %w", err)
 		}
-		err := dec.Decode(&line)
-		if errors.Is(err, io.EOF) {
-			return nil
+		if len(line) > 0 {
+			if err := readExported(line, m); err != nil {
+				return err
+			}
 		}
 		if err != nil {
-			return ofJSON(err)
-		}
-		if len(line.Values) != len(line.Timestamps) {
-			return brokenError("as many values as times are wanted")
-		}
-		samples := make([]chunks.Sample, len(line.Values))
-		for i, v := range line.Values {
-			samples[i] = sample{t: line.Timestamps[i], f: float64(v)}
-		}
-		if err := m.add(line.Metric, samples); err != nil {
-			return err
+			return nil //nolint:nilerr // it is the end.
 		}
 	}
 }
 
-// exported is a value as VictoriaMetrics exports it. A null is a staleness
-// marker: the only value of its kind that VictoriaMetrics keeps.
+func readExported(line []byte, m *matrix) error {
+	var one struct {
+		Metric     map[string]string `json:"metric"`
+		Values     []exported        `json:"values"`
+		Timestamps []int64           `json:"timestamps"`
+	}
+	for _, bare := range []string{"NaN", "+Inf", "-Inf"} { // older ones write the first value so
+		line = bytes.Replace(line, []byte(`"values":[`+bare), []byte(`"values":["`+bare+`"`), 1)
+	}
+	if err := json.Unmarshal(line, &one); err != nil {
+		return ofJSON(err)
+	}
+	if len(one.Values) != len(one.Timestamps) {
+		return brokenError("as many values as times are wanted")
+	}
+	samples := make([]chunks.Sample, len(one.Values))
+	for i, v := range one.Values {
+		samples[i] = sample{t: one.Timestamps[i], f: float64(v)}
+	}
+	return m.add(one.Metric, samples)
+}
+
+// exported is a value as VictoriaMetrics exports it. A null, or NaN, is a
+// staleness marker: the only value of its kind that VictoriaMetrics keeps.
 type exported float64
 
 // UnmarshalJSON reads a value.
 func (e *exported) UnmarshalJSON(b []byte) error {
 	text := strings.Trim(string(b), `"`)
-	if text == "null" {
+	if text == "null" || text == "NaN" {
 		*e = exported(math.Float64frombits(value.StaleNaN))
 		return nil
 	}

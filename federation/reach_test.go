@@ -441,4 +441,3 @@ func TestWrongHTTPSettings(t *testing.T) {
 		}
 	}
 }
-

@@ -154,9 +154,12 @@ func (r *replica) read(ctx context.Context, sel selection, known func(string) bo
 	defer resp.Body.Close()
 	raw, err := decode(resp, sel, len(p.request.Queries), budget)
 	if notServed(err) {
-		if byQuery, err := r.readByQuery(ctx, b, sel, budget); err == nil {
+		byQuery, err := r.readByQuery(ctx, b, sel, budget)
+		if err == nil {
 			r.remoteRead.Store(readRefused)
-			return reading{}, byQuery, nil
+		}
+		if !notServed(err) {
+			return reading{}, byQuery, err
 		}
 	}
 	if err == nil {

@@ -15,6 +15,7 @@ type PrometheusSpec struct {
 	Listen string   // address; "" is a free one on loopback
 	Config string   // prometheus.yml; paths in it are relative to Dir
 	Flags  []string // added
+	Old    bool     // it is a Prometheus 2: Debian's
 }
 
 // Prometheus is a running Prometheus.
@@ -23,10 +24,14 @@ type Prometheus struct {
 	URL string
 }
 
-// StartPrometheus runs the Prometheus that "make tools" built, and waits
-// until it is ready.
+// StartPrometheus runs the Prometheus that "make tools" built, or unpacked for
+// an old one, and waits until it is ready.
 func StartPrometheus(ctx context.Context, spec PrometheusSpec) (*Prometheus, error) {
-	path, err := Binary("prometheus")
+	program := "prometheus"
+	if spec.Old {
+		program = "prometheus2"
+	}
+	path, err := Binary(program)
 	if err != nil {
 		return nil, err
 	}
