@@ -19,6 +19,10 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
+// maxSeconds is beyond every time that there is, in seconds since 1970; its
+// milliseconds are whole numbers.
+const maxSeconds = 1 << 42
+
 // exemplars answers for exemplars of all clusters. It stands behind
 // Prometheus' own API, which has no way to say what is missing: saying does.
 type exemplars struct {
@@ -83,8 +87,8 @@ func exemplarsOf(ctx context.Context, s *survey, c *cluster, form url.Values) ([
 		result := exemplar.QueryResult{SeriesLabels: c.dress(b, series.SeriesLabels)}
 		for _, one := range series.Exemplars {
 			value, err := strconv.ParseFloat(one.Value, 64)
-			if err != nil {
-				return nil, brokenError("the value of an exemplar is no number")
+			if err != nil || math.Abs(one.Timestamp) > maxSeconds {
+				return nil, brokenError("the value or the time of an exemplar is none")
 			}
 			result.Exemplars = append(result.Exemplars, exemplar.Exemplar{
 				Labels: one.Labels, Value: value, Ts: int64(math.Round(one.Timestamp * 1000)), HasTs: true,
