@@ -187,13 +187,12 @@ func (k *fleetKeeper) judge(ctx context.Context, err error, at time.Time) {
 		State:    alert.Resolved,
 		StartsAt: cmpTime(was.since, at), EndsAt: at, UpdatedAt: at,
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		k.trouble.since, k.trouble.told = time.Time{}, false
 		if was.judged && !was.told { // at the first time one may be open from before a restart
 			return
 		}
-	default:
+	} else {
 		k.logger.ErrorContext(ctx, "rules of the fleet are not evaluated", "err", err)
 		if was.since.IsZero() {
 			k.trouble.since = at

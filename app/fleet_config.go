@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/rules"
 	"github.com/midwatch-slo/midwatch/slo"
@@ -55,7 +56,7 @@ func (s *state) readFleet() error {
 	if by, elsewhere := s.fleetRuler(); elsewhere && c.Enabled == nil {
 		return nil
 	} else if elsewhere && *c.Enabled {
-		return s.config.problem("fleet.enabled", fmt.Sprintf("rules.rulers.%d evaluates these rules too, so that each alert would come twice", by), "leave it out, or take the part fleet from that ruler")
+		return s.fleetProblem("fleet.enabled", fmt.Sprintf("rules.rulers.%d evaluates these rules too, so that each alert would come twice", by), "leave it out, or take the part fleet from that ruler")
 	}
 	if c.Enabled != nil && !*c.Enabled {
 		return nil
@@ -74,7 +75,7 @@ func (s *state) readFleet() error {
 		return nil
 	}
 	if c.Retention < 0 || c.MaxBytes < 0 || c.MissingAfter < 0 {
-		return s.config.problem("fleet", "a limit is negative", "")
+		return s.fleetProblem("fleet", "a limit is negative", "")
 	}
 	f.retention = time.Duration(c.Retention)
 	if f.retention == 0 {
@@ -82,7 +83,7 @@ func (s *state) readFleet() error {
 	}
 	var err error
 	if f.remote, err = readRemoteWrite(c.RemoteWrite, s.config.dir); err != nil {
-		return s.config.problem("fleet.remote_write", err.Error(), "as in prometheus.yml")
+		return s.fleetProblem("fleet.remote_write", err.Error(), "as in prometheus.yml")
 	}
 	set, err := s.compiled()
 	if err != nil {
@@ -91,6 +92,12 @@ func (s *state) readFleet() error {
 	f.groups = fleetGroups(set, ours)
 	s.fleet = f
 	return nil
+}
+
+// fleetProblem returns a problem without the text of its line, which may hold a
+// secret.
+func (s *state) fleetProblem(field, message, hint string) error {
+	return discreet(diag.Problems{s.config.problem(field, message, hint)}).Err()
 }
 
 // fleetRuler returns which ruler is given the fleet's rules, if one is.
@@ -178,5 +185,5 @@ func unquoted(message string) string {
 			b.WriteString("the value")
 		}
 	}
-	return b.String()
+	return strings.Join(strings.Fields(strings.TrimPrefix(b.String(), "yaml: unmarshal errors:")), " ")
 }

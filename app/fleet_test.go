@@ -8,12 +8,17 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/promslog"
+
 	"github.com/midwatch-slo/midwatch/alert"
+	"github.com/midwatch-slo/midwatch/app"
+	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/servers"
 	"github.com/midwatch-slo/midwatch/internal/standin/wecom"
 )
@@ -184,7 +189,7 @@ func TestFleetBurnsOverTwoClusters(t *testing.T) {
 	asked := one.asked.Load()
 	within(t, 60*time.Second, "some evaluations after the restart", func() bool { return one.asked.Load() > asked+4 })
 	all := w.incidents(t, "payments")
-	if len(all) != 1 || all[0].Status == alert.Closed || all[0].Stale {
+	if len(all) != 1 || all[0].Status == alert.Closed || all[0].Stale || all[0].Round != 1 {
 		t.Errorf("while a cluster is away and after a restart there are %+v", all)
 	}
 
@@ -207,9 +212,9 @@ func TestFleetAsksTheSameForManySLOs(t *testing.T) {
 		_, _ = fmt.Sscan(text, &n)
 		return n
 	}
-	cycle := func() int64 { // three evaluations of it
+	cycle := func() int64 { // two evaluations of it
 		from, asked := evaluated(), one.asked.Load()
-		within(t, 60*time.Second, "three evaluations", func() bool { return evaluated() >= from+3 })
+		within(t, 60*time.Second, "two evaluations", func() bool { return evaluated() >= from+2 })
 		return one.asked.Load() - asked
 	}
 	recorded := func(n int) func() bool {
@@ -228,6 +233,36 @@ func TestFleetAsksTheSameForManySLOs(t *testing.T) {
 	w.reload(t)
 	within(t, 60*time.Second, "all are recorded", recorded(50))
 	if many := cycle(); few < 2 || many > few+3 { // the groups of 2 minutes may come in between
-		t.Errorf("three evaluations cost a cluster %d questions for one SLO and %d for fifty", few, many)
+		t.Errorf("two evaluations cost a cluster %d questions for one SLO and %d for fifty", few, many)
+	}
+}
+
+func TestFleetConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	w := &world{dir: t.TempDir()}
+	w.write(t, "slo/0.yaml", fleetSLO(0))
+	w.write(t, "oncall.yaml", oncallFile)
+	w.write(t, "token", "the-token-of-the-test\n")
+	w.write(t, "secret", "provider-secret\n")
+	for text, want := range map[string]string{
+		"fleet: {retention: -1d}":                   "fleet",
+		"fleet: {remote: []}":                       "fleet.remote: unknown",
+		"fleet: {remote_write: [{name: a}]}":        "fleet.remote_write: url for remote_write is empty",
+		"fleet: {remote_write: [{url: ftp://a}]}":   "fleet.remote_write: number 1: want an http or https URL",
+		"fleet: {remote_write: {url: of-the-file}}": "fleet.remote_write: line 1: cannot unmarshal",
+		"fleet: {remote_write: [{url: http://a, basic_auth: {username: b, password: of-the-remote, password_file: c}}]}": "fleet.remote_write: at most one of",
+		"rules: {rulers: [{url: http://127.0.0.1:1, parts: [fleet]}]}\nfleet: {enabled: true}":                           "fleet.enabled: rules.rulers.0 evaluates these rules too",
+		"fleet: {enabled: true, remote_write: [{url: http://a, queue_config: {capacity: of-the-capacity}}]}":             "fleet.remote_write: line 1: cannot unmarshal",
+	} {
+		w.write(t, "midwatch.yaml", fmt.Sprintf(configFile, "http://127.0.0.1:1", "http://127.0.0.1:1")+text+"\n")
+		_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
+		problems, _ := diag.Of(err)
+		var printed strings.Builder
+		if err := problems.Print(&printed); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(printed.String(), want) || strings.Contains(printed.String(), "of-the-") {
+			t.Errorf("%s: %v\n%s, want %q and no value", text, err, printed.String(), want)
+		}
 	}
 }
