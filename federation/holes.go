@@ -142,7 +142,7 @@ func (h *holes) delay(t span, upToNow bool, found []finding) {
 func (h *holes) judge(t span, counts []bool, now int64) (whole []bool, known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.want(t)
+	h.want(t, now)
 	compared := h.compared(t, now)
 	whole, known = make([]bool, len(h.lacks)), true
 	for r := range h.lacks {
@@ -163,16 +163,24 @@ func (h *holes) compared(t span, now int64) span {
 	return t
 }
 
-// want has a time compared soon. The caller holds the lock.
-func (h *holes) want(t span) {
+// want has a time up to now compared soon, or the newest part of it when it is
+// long; of what was wanted before, the oldest is given up for it. The caller
+// holds the lock.
+func (h *holes) want(t span, now int64) {
+	depth := holesDepth.Milliseconds()
+	t.to = min(t.to, now)
+	t.from = max(t.from, t.to-depth, 0)
+	if t.from > t.to {
+		return
+	}
 	t = span{pieceOf(t.from).from, pieceOf(t.to).to}
 	if h.wanted.cover(t) {
 		return
 	}
 	h.wanted = h.wanted.with(t)
-	for h.wanted.length() > holesDepth.Milliseconds() {
+	for excess := h.wanted.length() - depth; excess > 0; excess = h.wanted.length() - depth {
 		first := h.wanted[0]
-		h.wanted = h.wanted.without(span{first.from, min(first.to, pieceOf(first.from).to)})
+		h.wanted = h.wanted.without(span{first.from, min(first.to, pieceOf(first.from+excess).to)})
 	}
 	select {
 	case h.wake <- struct{}{}:

@@ -63,6 +63,22 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// However long ago and however much queries want, it costs a bounded time.
+func TestWantedTimeIsBounded(t *testing.T) {
+	h := newHoles(2)
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	alive := []bool{true, true}
+	for _, t := range []span{{math.MinInt64, math.MaxInt64}, {math.MinInt64, 0}, {0, 1000}, {now, math.MaxInt64}, {now + 1e9, now}, {math.MaxInt64, math.MinInt64}} {
+		h.judge(t, alive, now)
+	}
+	for i := range int64(3000) {
+		h.judge(span{i * 1e9, i*1e9 + 1000}, alive, now)
+	}
+	if got, most := h.wanted.length(), holesDepth.Milliseconds(); got > most || got < most/2 {
+		t.Errorf("got %d ms wanted, want at most %d", got, most)
+	}
+}
+
 // server is a Prometheus in this process, reached without a network.
 type server struct {
 	read  http.Handler

@@ -17,15 +17,23 @@ import (
 )
 
 const (
-	seamHours   = 3
-	seamScrape  = 15_000
-	steadyRate  = 40.0 // a second
+	seamHours  = 3
+	seamScrape = 15_000
+	steadyRate = 40.0 // a second
 )
 
 // target is a counter that two replicas scrape.
 type target struct {
-	restarts []int64 // it begins again
-	rate     func(t int64) float64
+	restarts []int64   // it begins again
+	grown    []float64 // up to each second
+}
+
+func newTarget(rate func(t float64) float64, restarts ...int64) target {
+	g := target{restarts: restarts, grown: make([]float64, seamHours*3600+60)}
+	for i := range len(g.grown) - 1 {
+		g.grown[i+1] = g.grown[i] + rate(float64(i))
+	}
+	return g
 }
 
 // value returns the counter at a time.
@@ -36,11 +44,11 @@ func (g target) value(t int64) float64 {
 			begin = r
 		}
 	}
-	v := 0.0
-	for at := begin / 1000; at < t/1000; at++ {
-		v += g.rate(at * 1000)
+	at := func(t int64) float64 {
+		k := t / 1000
+		return g.grown[k] + (g.grown[k+1]-g.grown[k])*float64(t%1000)/1000
 	}
-	return v + g.rate(t/1000*1000)*float64(t%1000)/1000
+	return at(t) - at(begin)
 }
 
 // scraper is a replica as it scrapes.
@@ -95,10 +103,10 @@ type justOne struct {
 	read   bool
 }
 
-func (s *justOne) Next() bool                       { r := s.read; s.read = true; return !r }
-func (s *justOne) At() storage.Series               { return s.series }
-func (*justOne) Err() error                         { return nil }
-func (*justOne) Warnings() annotations.Annotations  { return nil }
+func (s *justOne) Next() bool                      { r := s.read; s.read = true; return !r }
+func (s *justOne) At() storage.Series              { return s.series }
+func (*justOne) Err() error                        { return nil }
+func (*justOne) Warnings() annotations.Annotations { return nil }
 func (l lane) series(set labels.Labels) storage.Series {
 	list := make([]chunks.Sample, 0, len(l.real))
 	for _, s := range l.within(math.MinInt64+1, math.MaxInt64) {
@@ -135,12 +143,12 @@ func TestSeamsDoNotShow(t *testing.T) {
 	set := labels.FromStrings("__name__", "x")
 	for seed := range uint64(40) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
-		g := target{rate: func(int64) float64 { return steadyRate }}
+		g := newTarget(func(float64) float64 { return steadyRate })
 		bound := 2 * steadyRate * seamScrape / 1000
 		if seed%2 == 1 {
-			g.rate = func(t int64) float64 { return steadyRate * (1 + math.Sin(float64(t)/60_000)) }
-			g.restarts = []int64{rnd.Int64N(seamHours * 3_600_000), rnd.Int64N(seamHours * 3_600_000)}
-			slices.Sort(g.restarts)
+			restarts := []int64{rnd.Int64N(seamHours * 3_600_000), rnd.Int64N(seamHours * 3_600_000)}
+			slices.Sort(restarts)
+			g = newTarget(func(t float64) float64 { return steadyRate * (1 + math.Sin(t/60)) }, restarts...)
 			bound *= 2
 		}
 		a, b := pairOf(rnd)

@@ -2,6 +2,7 @@ package federation
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -26,9 +27,10 @@ type mergeWindow struct{ mint, maxt, since, until int64 }
 // widen returns the window for a selection, of which nothing is known after
 // now, and the selection to ask of each replica.
 func widen(sel selection, now int64) (mergeWindow, selection) {
-	w := mergeWindow{mint: sel.mint, maxt: sel.maxt, since: sel.mint - mergeMargin.Milliseconds()}
+	margin := mergeMargin.Milliseconds()
+	w := mergeWindow{mint: sel.mint, maxt: sel.maxt, since: max(sel.mint, math.MinInt64+margin) - margin}
 	sel.mint = w.since
-	sel.maxt += mergeMargin.Milliseconds()
+	sel.maxt = min(sel.maxt, math.MaxInt64-margin) + margin
 	w.until = max(w.maxt, min(sel.maxt, now))
 	return w, sel
 }
