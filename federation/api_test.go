@@ -27,12 +27,32 @@ func catalogueRequests(w *apiWorld) []apiRequest {
 		"label/service.name/values", "label/U__service_2e_name/values", "label/U__U____odd/values", "label/replica/values", "label/nothing/values",
 	}
 	matches := [][]string{
-		{held}, {heldPay}, {`shop_requests_total`}, {`shop_requests_total{cluster="hangzhou"}`}, {`shop_requests_total{cluster!="hangzhou",region=""}`},
-		{`{cluster="beijing",__name__=~"o.*"}`}, {`{cluster="nowhere"}`}, {`shop_requests_total{cluster="elsewhere"}`}, {`own{cluster="beijing"}`},
-		{`{"http.requests","service.name"="cart"}`}, {`pair`, `late`}, {`pair{cluster="hangzhou"}`, `old{cluster="hangzhou"}`, `own`},
-		{`pair{replica=""}`}, {`pair{replica="0"}`}, {`late{region="self"}`}, {`late{region="cn-east"}`}, {`{region=~"cn-.*",__name__=~"own|late"}`},
-		{`{cluster="hangzhou",region="cn-east",__name__="pair"}`, `{cluster="nowhere"}`}, {`nothing`},
-		{`{}`}, {`{cluster=""}`}, {`{`}, {`{a=~"("}`}, {`sum(x)`}, {``}, {`up`, `{x=""}`},
+		{held},
+		{heldPay},
+		{`shop_requests_total`},
+		{`shop_requests_total{cluster="hangzhou"}`},
+		{`shop_requests_total{cluster!="hangzhou",region=""}`},
+		{`{cluster="beijing",__name__=~"o.*"}`},
+		{`{cluster="nowhere"}`},
+		{`shop_requests_total{cluster="elsewhere"}`},
+		{`own{cluster="beijing"}`},
+		{`{"http.requests","service.name"="cart"}`},
+		{`pair`, `late`},
+		{`pair{cluster="hangzhou"}`, `old{cluster="hangzhou"}`, `own`},
+		{`pair{replica=""}`},
+		{`pair{replica="0"}`},
+		{`late{region="self"}`},
+		{`late{region="cn-east"}`},
+		{`{region=~"cn-.*",__name__=~"own|late"}`},
+		{`{cluster="hangzhou",region="cn-east",__name__="pair"}`, `{cluster="nowhere"}`},
+		{`nothing`},
+		{`{}`},
+		{`{cluster=""}`},
+		{`{`},
+		{`{a=~"("}`},
+		{`sum(x)`},
+		{``},
+		{`up`, `{x=""}`},
 	}
 	var out []apiRequest
 	for _, path := range paths {
@@ -64,14 +84,28 @@ func catalogueRequests(w *apiWorld) []apiRequest {
 		out = append(out, apiRequest{"query_exemplars", url.Values{"query": {"up"}, name: {"x"}}})
 	}
 	for _, form := range []url.Values{
-		nil, {"limit": {"0"}}, {"limit": {"x"}}, {"limit_per_metric": {"x"}}, {"metric": {"app_requests_total"}}, {"metric": {"nothing"}},
-		{"limit": {"-5"}}, {"limit_per_metric": {"0"}}, {"limit_per_metric": {"2"}}, {"limit": {"2"}},
+		nil,
+		{"limit": {"0"}},
+		{"limit": {"x"}},
+		{"limit_per_metric": {"x"}},
+		{"metric": {"app_requests_total"}},
+		{"metric": {"nothing"}},
+		{"limit": {"-5"}},
+		{"limit_per_metric": {"0"}},
+		{"limit_per_metric": {"2"}},
+		{"limit": {"2"}},
 	} {
 		out = append(out, apiRequest{"metadata", form})
 	}
 	for _, form := range []url.Values{
-		nil, {"metric": {"app_up"}}, {"match_target": {`{cluster="hangzhou"}`}}, {"match_target": {`{cluster!="hangzhou",job="app"}`}}, {"match_target": {"{"}},
-		{"limit": {"x"}}, {"limit": {"0"}}, {"match_target": {`{cluster="nowhere"}`}},
+		nil,
+		{"metric": {"app_up"}},
+		{"match_target": {`{cluster="hangzhou"}`}},
+		{"match_target": {`{cluster!="hangzhou",job="app"}`}},
+		{"match_target": {"{"}},
+		{"limit": {"x"}},
+		{"limit": {"0"}},
+		{"match_target": {`{cluster="nowhere"}`}},
 	} {
 		out = append(out, apiRequest{"targets/metadata", form})
 	}
@@ -86,6 +120,30 @@ func catalogueRequests(w *apiWorld) []apiRequest {
 		apiRequest{"rules", url.Values{"rule_name[]": {"nothing"}, "group_limit": {"1"}}})
 }
 
+// grafanaRequests are what Grafana's data source for Prometheus sends: its
+// health check, panels, the completion of names, variables, and the drawer of
+// metrics. It posts to whatever takes that.
+func grafanaRequests(w *apiWorld) []apiRequest {
+	start, end := fmt.Sprint(w.now.Unix()-3600), fmt.Sprint(w.now.Unix()+60)
+	span := func(more ...string) url.Values {
+		form := url.Values{"start": {start}, "end": {end}}
+		for i := 0; i < len(more); i += 2 {
+			form.Add(more[i], more[i+1])
+		}
+		return form
+	}
+	return []apiRequest{
+		{"query", url.Values{"query": {"1+1"}, "time": {end + ".5"}}},
+		{"query_range", span("query", `sum by (cluster) (max_over_time(shop_requests_total{cluster=~"hangzhou|beijing"}[1m0s]))`, "step", "15")},
+		{"query_exemplars", span("query", `shop_requests_total{cluster=~"hangzhou|beijing"}`)},
+		{"labels", span("limit", "40000", "match[]", held)}, {"labels", span("match[]", "shop_requests_total", "match[]", "late")},
+		{"label/cluster/values", span("limit", "40000", "match[]", held)}, {"label/U__service_2e_name/values", span("match[]", `{"http.requests"}`)},
+		{"series", span("limit", "40000", "match[]", heldPay)}, {"series", span("match[]", `{__name__=~"pair|late",cluster=~"hangzhou"}`)},
+		{"metadata", url.Values{"limit": {"40000"}}}, {"metadata", url.Values{"metric": {"app_up"}, "limit_per_metric": {"1"}}},
+		{"parse_query", url.Values{"query": {"sum(rate(a[5m]))"}}}, {"format_query", url.Values{"query": {"sum(rate(a[5m]))"}}},
+	}
+}
+
 type apiRequest struct {
 	path string
 	form url.Values
@@ -93,9 +151,10 @@ type apiRequest struct {
 
 func TestCatalogue(t *testing.T) {
 	w := startAPIWorld(t)
-	for i, r := range catalogueRequests(w) {
+	posted := []string{"labels", "series", "query", "query_range", "query_exemplars", "parse_query", "format_query"}
+	for i, r := range append(grafanaRequests(w), catalogueRequests(w)...) {
 		methods := []string{http.MethodGet}
-		if i%3 == 0 && slices.Contains([]string{"labels", "series", "query_exemplars"}, r.path) {
+		if i%3 == 0 && slices.Contains(posted, r.path) {
 			methods = []string{http.MethodPost}
 		}
 		if i%20 == 0 {
