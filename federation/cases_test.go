@@ -36,19 +36,19 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// parseCase reads "world <name> | <start> <end> <step> | <query>", times in
-// milliseconds since the data begins.
+// parseCase reads "world <name> | <start> <end> <step> <lookback> | <query>",
+// in milliseconds, start and end since the data begins.
 func parseCase(t *testing.T, line string) (name string, when window, query string) {
 	t.Helper()
 	parts := strings.SplitN(strings.TrimPrefix(line, "world "), " | ", 3)
-	var start, end, step int64
+	var start, end, step, lookback int64
 	if len(parts) != 3 {
 		t.Fatalf("no case: %s", line)
 	}
-	if _, err := fmt.Sscan(parts[1], &start, &end, &step); err != nil {
+	if _, err := fmt.Sscan(parts[1], &start, &end, &step, &lookback); err != nil {
 		t.Fatalf("no case: %s: %v", line, err)
 	}
-	return parts[0], window{at(millis(start)), at(millis(end)), millis(step)}, parts[2]
+	return parts[0], window{at(millis(start)), at(millis(end)), millis(step), millis(lookback)}, parts[2]
 }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

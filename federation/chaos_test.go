@@ -276,9 +276,9 @@ func (c *chaos) verdicts() []string {
 
 func newChaos(fed *federation.Federation, over storage.Queryable) *chaos {
 	return &chaos{fed: fed, truth: newTruth(over), wrong: map[string]int{}, windows: []window{
-		{at(100 * time.Minute), at(100 * time.Minute), 0},
-		{at(60 * time.Minute), at(80 * time.Minute), 2 * time.Minute},
-		{at(30*time.Minute + 500*time.Millisecond), at(30*time.Minute + 500*time.Millisecond), 0},
+		{start: at(100 * time.Minute), end: at(100 * time.Minute)},
+		{start: at(60 * time.Minute), end: at(80 * time.Minute), step: 2 * time.Minute},
+		{start: at(30*time.Minute + 500*time.Millisecond), end: at(30*time.Minute + 500*time.Millisecond)},
 	}}
 }
 
@@ -358,6 +358,7 @@ func alternately(fault func(http.Handler) http.Handler) func(http.Handler) http.
 // three is killed, stops, is slow, fails and comes back: no answer is wrong
 // without saying what is missing from it.
 func TestNoWrongAnswerWhileClustersFail(t *testing.T) {
+	t.Parallel()
 	w := startRealWorld(t)
 	reference := w.storage(t)
 	t.Run("answers", func(t *testing.T) {
@@ -377,6 +378,7 @@ func TestNoWrongAnswerWhileClustersFail(t *testing.T) {
 // TestNoWrongAnswerWhileReplicasFail does the same with a cluster of two
 // replicas that hold the same: all answers are whole.
 func TestNoWrongAnswerWhileReplicasFail(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, nil, nil)
 	c := newChaos(p.fed, p.reference)
 	c.always = true
@@ -429,12 +431,13 @@ func startPair(t *testing.T, first, second []span) *pair {
 // other: while both answer, nothing is missing; once one is killed, what the
 // other lacks is said.
 func TestReplicasWithHoles(t *testing.T) {
+	t.Parallel()
 	p := startPair(t,
 		[]span{{50 * time.Minute, 58 * time.Minute}, {96 * time.Minute, 101 * time.Minute}},
 		[]span{{25 * time.Minute, 31 * time.Minute}, {65 * time.Minute, 72 * time.Minute}})
 	c := newChaos(p.fed, p.reference)
 	c.always = true
-	c.windows = append(c.windows, window{at(20 * time.Minute), at(110 * time.Minute), 97 * time.Second}, window{at(44 * time.Minute), at(44 * time.Minute), 0})
+	c.windows = append(c.windows, window{start: at(20 * time.Minute), end: at(110 * time.Minute), step: 97 * time.Second}, window{start: at(44 * time.Minute), end: at(44 * time.Minute)})
 	c.disturb(t, []disturbance{
 		{"both answer", func(*testing.T) {}, func(*testing.T) {}},
 		{

@@ -52,10 +52,11 @@ type member struct {
 type window struct {
 	start, end time.Time
 	step       time.Duration
+	lookback   time.Duration // that the query brings; 0 is none
 }
 
 func (w window) String() string {
-	return fmt.Sprintf("%d %d %d", w.start.Sub(dataStart).Milliseconds(), w.end.Sub(dataStart).Milliseconds(), w.step.Milliseconds())
+	return fmt.Sprintf("%d %d %d %d", w.start.Sub(dataStart).Milliseconds(), w.end.Sub(dataStart).Milliseconds(), w.step.Milliseconds(), w.lookback.Milliseconds())
 }
 
 // assemble starts the servers of the members, a federation of them and the
@@ -94,7 +95,7 @@ func (w *world) settle(t testing.TB) {
 	deadline := time.Now().Add(20 * time.Second)
 	for tick := time.NewTicker(20 * time.Millisecond); time.Now().Before(deadline); <-tick.C {
 		w.take(t)
-		exec(w.federation, nil, "max(up)", window{at(4 * time.Minute), at(4 * time.Minute), 0})
+		exec(w.federation, nil, "max(up)", window{start: at(4 * time.Minute), end: at(4 * time.Minute)})
 		if read, queries := w.take(t); read == 0 && len(queries) > 0 {
 			return
 		}
@@ -187,9 +188,9 @@ func watched(t testing.TB, c federation.Config) *federation.Federation {
 func (w *world) check(t testing.TB, query string) bool {
 	t.Helper()
 	instant := at(100*time.Minute + 7*time.Second + 123*time.Millisecond)
-	answered := w.compare(t, query, window{instant, instant, 0})
+	answered := w.compare(t, query, window{start: instant, end: instant})
 	if !isRangeType(w.parser, query) {
-		answered = w.compare(t, query, window{at(50 * time.Minute), at(110 * time.Minute), 97 * time.Second}) && answered
+		answered = w.compare(t, query, window{start: at(50 * time.Minute), end: at(110 * time.Minute), step: 97 * time.Second}) && answered
 	}
 	return answered
 }
@@ -267,10 +268,11 @@ func (w *world) ask(query string, when window) *promql.Result {
 }
 
 func prepare(e promql.QueryEngine, over storage.Queryable, query string, when window) (promql.Query, error) {
+	opts := promql.NewPrometheusQueryOpts(false, when.lookback)
 	if when.step == 0 {
-		return e.NewInstantQuery(context.Background(), over, nil, query, when.start)
+		return e.NewInstantQuery(context.Background(), over, opts, query, when.start)
 	}
-	return e.NewRangeQuery(context.Background(), over, nil, query, when.start, when.end, when.step)
+	return e.NewRangeQuery(context.Background(), over, opts, query, when.start, when.end, when.step)
 }
 
 // take returns what the servers were asked since the last call. An old server
@@ -281,13 +283,26 @@ func (w *world) take(t testing.TB) (read int, queries []string) {
 	for _, m := range w.members {
 		r, q := m.traffic.take()
 		for _, query := range q {
-			if strings.HasPrefix(m.version, "2.") && strings.Contains(query, "[") {
+			if strings.HasPrefix(m.version, "2.") && hasRange(w.parser, query) {
 				t.Errorf("world %s: cluster %s of version %s was asked %s", w.name, m.Name, m.version, query)
 			}
 		}
 		read, queries = read+r, append(queries, q...)
 	}
 	return read, queries
+}
+
+func hasRange(p parser.Parser, query string) bool {
+	expr, err := p.ParseExpr(query)
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		switch node.(type) {
+		case *parser.MatrixSelector, *parser.SubqueryExpr:
+			found = true
+		}
+		return nil
+	})
+	return err != nil || found
 }
 
 // queries that matter: each planning class, each trap of external labels.

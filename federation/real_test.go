@@ -60,10 +60,10 @@ func listedQueries(t testing.TB) []listedQuery {
 func listedWindows() []window {
 	instant := at(100*time.Minute + 7*time.Second + 123*time.Millisecond)
 	return []window{
-		{instant, instant, 0},
-		{at(40 * time.Minute), at(40 * time.Minute), 0},
-		{at(50 * time.Minute), at(110 * time.Minute), 97 * time.Second},
-		{at(60 * time.Minute), at(60*time.Minute + 9*time.Second), 777 * time.Millisecond},
+		{start: instant, end: instant},
+		{start: at(40 * time.Minute), end: at(40 * time.Minute)},
+		{start: at(50 * time.Minute), end: at(110 * time.Minute), step: 97 * time.Second},
+		{start: at(60 * time.Minute), end: at(60*time.Minute + 9*time.Second), step: 777 * time.Millisecond},
 	}
 }
 
