@@ -34,7 +34,6 @@ func (m *meter) compare(ctx context.Context, subjects []subject, l *line) error 
 			want = got
 			continue
 		}
-		l.series = len(want)
 		difference := differs(got, want)
 		if difference != "" && s.name == midwatch {
 			return fmt.Errorf("%s: the answer is another than one Prometheus': %s", l.query, difference)

@@ -83,7 +83,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer w.stop()
-	fmt.Printf("%d clusters of %d series, one Prometheus that holds all of them, %d cores\n", clusters, o.series+len(slo())*instances*len(services()), runtime.NumCPU())
+	fmt.Printf("%d clusters of %d series, one Prometheus that holds all of them, %d cores; %d turns, %d of large queries\n", clusters, o.series+len(slo())*instances*len(services()), runtime.NumCPU(), o.turns, o.large)
 	t, err := measure(ctx, w, end, o)
 	if err != nil {
 		return err

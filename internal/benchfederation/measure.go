@@ -161,16 +161,17 @@ const pause = 150 * time.Millisecond
 // row measures one query. In each turn every subject is asked once, in an
 // order that is drawn.
 func (m *meter) row(ctx context.Context, subjects []subject, r row, o options) (line, error) {
-	l := line{row: r, turns: o.turns, took: map[string]time.Duration{}, differs: map[string]string{}}
+	l := line{row: r, took: map[string]time.Duration{}, differs: map[string]string{}}
+	turns := o.turns
 	if r.large {
-		l.turns = o.large
+		turns = o.large
 	}
 	if err := m.compare(ctx, subjects, &l); err != nil {
 		return l, err
 	}
 	took := map[string][]time.Duration{}
 	random := rand.New(rand.NewPCG(1, 2))
-	for turn := range o.warm + l.turns {
+	for turn := range o.warm + turns {
 		for _, i := range random.Perm(len(subjects)) {
 			s := subjects[i]
 			if err := wait(ctx, r.large); err != nil {

@@ -21,9 +21,8 @@ type table struct {
 // line is what was measured of a row.
 type line struct {
 	row
-	turns, series int
-	took          map[string]time.Duration // p50
-	differs       map[string]string        // in what the answer of a peer differs
+	took    map[string]time.Duration // p50
+	differs map[string]string        // in what the answer of a peer differs
 }
 
 // share returns how many times what it is compared with a subject takes.
@@ -41,20 +40,20 @@ func (l line) base() string {
 
 func (t *table) print(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\np50\tturns\tseries")
+	fmt.Fprint(w, "\np50")
 	for _, name := range t.names {
 		fmt.Fprintf(w, "\t%s", name)
 	}
-	fmt.Fprintf(w, "\tmay take\tpromxy*\tThanos*\n")
+	fmt.Fprint(w, "\tmay take\tpromxy*\tThanos*\n")
 	for _, l := range t.lines {
-		fmt.Fprintf(w, "%s\t%d\t%d", l.title, l.turns, l.series)
+		fmt.Fprint(w, l.title)
 		for _, name := range t.names {
 			fmt.Fprintf(w, "\t%s", l.cell(name))
 		}
-		fmt.Fprintf(w, "\t%s\t%s ×\t%s ×\n", l.may(), l.promxy, l.thanos)
+		fmt.Fprintf(w, "\t%s\t%s×\t%s×\n", l.may(), l.promxy, l.thanos)
 	}
 	if len(t.memory) > 0 {
-		fmt.Fprint(w, "peak memory, large\t\t")
+		fmt.Fprint(w, "peak memory, large")
 		for _, name := range t.names {
 			fmt.Fprintf(w, "\t%s", t.mebibytes(name))
 		}
@@ -63,7 +62,7 @@ func (t *table) print(to io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(to, "* as others measured them elsewhere, quoted on %s; × is times what one Prometheus takes\n%s", peersOn, t.wrong())
+	_, err := fmt.Fprintf(to, "× is times what one Prometheus takes\n* as others measured them elsewhere, quoted on %s\n%s", peersOn, t.wrong())
 	return err
 }
 
@@ -74,18 +73,18 @@ func (l line) cell(name string) string {
 	if name == onePrometheus {
 		return text
 	}
-	text += fmt.Sprintf("  %.2f ×", l.share(name, onePrometheus))
+	text += fmt.Sprintf(" %.2f×", l.share(name, onePrometheus))
 	if l.floor && name == midwatch {
-		text += fmt.Sprintf(", %.2f × the floor", l.share(name, floor))
+		text += fmt.Sprintf(" (%.2f× the floor)", l.share(name, floor))
 	}
 	return text
 }
 
 func (l line) may() string {
 	if l.floor {
-		return fmt.Sprintf("%g × the floor", l.asked)
+		return fmt.Sprintf("%g× the floor", l.asked)
 	}
-	return fmt.Sprintf("%g ×", l.asked)
+	return fmt.Sprintf("%g×", l.asked)
 }
 
 func (t *table) mebibytes(name string) string {
@@ -113,7 +112,7 @@ func (t *table) judge() error {
 	var over []string
 	for _, l := range t.lines {
 		if l.share(midwatch, l.base()) > l.asked {
-			over = append(over, fmt.Sprintf("%s: %.2f ×, want at most %s", l.title, l.share(midwatch, l.base()), l.may()))
+			over = append(over, fmt.Sprintf("%s: %.2f×, want at most %s", l.title, l.share(midwatch, l.base()), l.may()))
 		}
 	}
 	if t.memory[midwatch] > maxMemory {
