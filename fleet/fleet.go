@@ -29,6 +29,8 @@ const (
 	file = "fleet/midwatch-fleet.yaml"
 	// resend is how often an alert that fires is delivered again.
 	resend = time.Minute
+	// settleEvery is how often it is looked for alerts whose end was not told.
+	settleEvery = time.Minute
 	// upkeepEvery is how often it is looked who leads, what is missing and
 	// which alerts are over.
 	upkeepEvery = 5 * time.Second
@@ -63,7 +65,8 @@ type Fleet struct {
 	filler    filler
 	leads     atomic.Bool
 
-	update sync.Mutex
+	update    sync.Mutex
+	settledAt time.Time // only of the goroutine that maintains
 }
 
 var (

@@ -240,6 +240,9 @@ func carries(set, of labels.Labels) bool {
 // settle ends alerts that those who were delivered them hold to fire, and that
 // no rule has any more: the end was not told, such as before a crash.
 func (f *Fleet) settle(ctx context.Context, at time.Time) {
+	if at.Sub(f.settledAt) < settleEvery {
+		return
+	}
 	names, active := map[string]bool{}, map[model.Fingerprint]bool{}
 	groups := f.manager.RuleGroups()
 	for _, g := range groups {
@@ -254,6 +257,7 @@ func (f *Fleet) settle(ctx context.Context, at time.Time) {
 	if len(groups) == 0 || f.post.len() > 0 {
 		return
 	}
+	f.settledAt = at
 	standing, err := f.c.Standing(ctx)
 	if err != nil {
 		f.log.WarnContext(ctx, "it is not known which alerts stand", "err", err)
