@@ -179,10 +179,8 @@ func inOrder(pieces []*piece) []*answer.Series {
 	}
 	out := make([]*answer.Series, 0, total)
 	for _, p := range pieces {
-		for i := range p.answer.Series {
-			sorted = sorted && (i == 0 || byLabels(&p.answer.Series[i-1], &p.answer.Series[i]) <= 0)
-			out = append(out, &p.answer.Series[i])
-		}
+		sorted = sorted && slices.IsSortedFunc(p.answer.Series, byLabels)
+		out = append(out, p.answer.Series...)
 	}
 	if sorted && len(pieces) > 1 {
 		return merged(pieces, out)
@@ -201,14 +199,14 @@ func merged(pieces []*piece, out []*answer.Series) []*answer.Series {
 	for range cap(out) {
 		best := -1
 		for k, p := range pieces {
-			if next[k] < len(p.answer.Series) && (best < 0 || byLabels(&p.answer.Series[next[k]], &pieces[best].answer.Series[next[best]]) < 0) {
+			if next[k] < len(p.answer.Series) && (best < 0 || byLabels(p.answer.Series[next[k]], pieces[best].answer.Series[next[best]]) < 0) {
 				best = k
 			}
 		}
 		if best < 0 {
 			break
 		}
-		out = append(out, &pieces[best].answer.Series[next[best]])
+		out = append(out, pieces[best].answer.Series[next[best]])
 		next[best]++
 	}
 	return out

@@ -109,7 +109,7 @@ func (q *querier) taken(v parser.Value, g *answer.Grid, one *plan.Query, given l
 		if !ok {
 			return nil, Times
 		}
-		out.Series = append(out.Series, *series)
+		out.Series = append(out.Series, series)
 	}
 	return out, Planned
 }

@@ -18,6 +18,8 @@ const (
 	maxNoteBytes   = 4 << 10
 	minBlockValues = 16
 	blockValues    = 4 << 10
+	minBlockSeries = 4
+	blockSeries    = 1 << 10
 	maxLabels      = 1 << 10 // of one series
 )
 
@@ -65,7 +67,7 @@ type Request struct {
 
 // Answer is what a server answered.
 type Answer struct {
-	Series []Series
+	Series []*Series
 	// Warnings and Infos are as the server wrote them, at most 32 of each.
 	Warnings, Infos []string
 	// Partial says that the server itself says that data is missing.
@@ -129,7 +131,8 @@ type decoder struct {
 	step    int       // the one after that of the last value
 	unnoted int       // samples of which Hold does not know yet
 
-	block []float64
+	block []float64 // that values are taken of
+	made  []Series  // a block of them
 }
 
 // key is a member's name that means something.
@@ -276,9 +279,11 @@ func (d *decoder) closeSeries() error {
 		return nil
 	}
 	d.block = d.block[:len(d.block)+n]
-	d.out.Series = append(d.out.Series, Series{
-		labels: d.labels, grid: &d.req.Grid, first: d.first, values: slices.Clip(d.values),
-	})
+	if len(d.made) == cap(d.made) {
+		d.made = make([]Series, 0, min(blockSeries, max(minBlockSeries, 2*cap(d.made))))
+	}
+	d.made = append(d.made, Series{labels: d.labels, grid: &d.req.Grid, first: d.first, values: slices.Clip(d.values)})
+	d.out.Series = append(d.out.Series, &d.made[len(d.made)-1])
 	return d.note()
 }
 

@@ -167,7 +167,7 @@ func checkMatrix(t *testing.T, how string, r io.Reader, g answer.Grid, m promql.
 		if got := a.Series[i].Labels(); !labels.Equal(got, want) {
 			t.Errorf("%s: labels %s, want %s", how, got, want)
 		}
-		if got := read(t, &a.Series[i], g); !samePoints(got, m[i].Floats) {
+		if got := read(t, a.Series[i], g); !samePoints(got, m[i].Floats) {
 			t.Errorf("%s: %s: got %v, want %v", how, want, got, m[i].Floats)
 		}
 		held -= len(m[i].Floats)
@@ -192,7 +192,7 @@ func TestDecodesVectors(t *testing.T) {
 		t.Fatalf("%d series, want %d", len(a.Series), len(v))
 	}
 	for i := range v {
-		got := read(t, &a.Series[i], g)
+		got := read(t, a.Series[i], g)
 		if !labels.Equal(a.Series[i].Labels(), v[i].Metric) || !samePoints(got, []promql.FPoint{{T: v[i].T, F: v[i].F}}) {
 			t.Fatalf("%s %v, want %s %v", a.Series[i].Labels(), got, v[i].Metric, v[i].F)
 		}
@@ -305,7 +305,7 @@ func TestOtherServers(t *testing.T) {
 	if len(a.Series) != 1 || !a.Partial || a.Series[0].Labels().String() != `{a="1", b="2"}` {
 		t.Fatalf("got %+v", a)
 	}
-	if got := read(t, &a.Series[0], g); !samePoints(got, []promql.FPoint{{T: 1500, F: 1}, {T: 10_000, F: .5}}) {
+	if got := read(t, a.Series[0], g); !samePoints(got, []promql.FPoint{{T: 1500, F: 1}, {T: 10_000, F: .5}}) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -345,7 +345,7 @@ func TestJoin(t *testing.T) {
 				continue
 			}
 			s, _ := answer.NewSeries(&piece, set, len(points), func(i int) (int64, float64) { return points[i].T, points[i].F })
-			a.Series = append(a.Series, *s)
+			a.Series = append(a.Series, s)
 			want[set.String()] = append(want[set.String()], points...)
 		}
 		pieces = append(pieces, a)
@@ -355,7 +355,7 @@ func TestJoin(t *testing.T) {
 		t.Fatalf("%d series, %d warnings", len(joined.Series), len(joined.Warnings))
 	}
 	for i := range joined.Series {
-		s := &joined.Series[i]
+		s := joined.Series[i]
 		if got := read(t, s, g); !samePoints(got, want[s.Labels().String()]) {
 			t.Errorf("%s: got %v, want %v", s.Labels(), got, want[s.Labels().String()])
 		}
@@ -383,7 +383,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("whole: %d series; byte by byte: %d", len(whole.Series), len(apart.Series))
 		}
 		for i := range whole.Series {
-			a, b := &whole.Series[i], &apart.Series[i]
+			a, b := whole.Series[i], apart.Series[i]
 			if !labels.Equal(a.Labels(), b.Labels()) || !samePoints(read(t, a, req.Grid), read(t, b, req.Grid)) {
 				t.Fatalf("%s and %s differ", a.Labels(), b.Labels())
 			}

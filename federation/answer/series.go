@@ -115,7 +115,7 @@ func Join(g *Grid, pieces []*Answer) *Answer {
 			if !ok {
 				i = len(out.Series)
 				index[string(buf)] = i
-				out.Series = append(out.Series, Series{labels: s.labels, grid: g})
+				out.Series = append(out.Series, &Series{labels: s.labels, grid: g})
 				ends = append(ends, 0)
 			}
 			first := int((s.grid.Start-g.Start)/g.Step) + s.first
