@@ -52,11 +52,11 @@ func TestReplicasWithHolesAnswerAsOne(t *testing.T) {
 	runs := map[federation.Run]int{}
 	for _, q := range queries {
 		for _, when := range []window{
-			{at(19 * time.Minute), at(19 * time.Minute), 0}, // both are whole
-			{at(28 * time.Minute), at(28 * time.Minute), 0},
-			{at(47 * time.Minute), at(47 * time.Minute), 0},
-			{at(80 * time.Minute), at(98 * time.Minute), 61 * time.Second},
-			{at(10 * time.Minute), at(110 * time.Minute), 67 * time.Second}, // neither
+			{start: at(19 * time.Minute), end: at(19 * time.Minute), step: 0}, // both are whole
+			{start: at(28 * time.Minute), end: at(28 * time.Minute), step: 0},
+			{start: at(47 * time.Minute), end: at(47 * time.Minute), step: 0},
+			{start: at(80 * time.Minute), end: at(98 * time.Minute), step: 61 * time.Second},
+			{start: at(10 * time.Minute), end: at(110 * time.Minute), step: 67 * time.Second}, // neither
 		} {
 			w.compare(t, q, when)
 			runs[w.run]++
