@@ -32,7 +32,7 @@ import (
 func object(t *testing.T, base, path string, form url.Values) map[string]any {
 	t.Helper()
 	a := ask(t, http.MethodGet, base, "/api/v1/"+path, form)
-	body, ok := comparable(t, apiRequest{path, form}, a).(map[string]any)
+	body, ok := settled(t, apiRequest{path, form}, a).(map[string]any)
 	if !ok {
 		t.Fatalf("%s: got %d %s", path, a.status, a.body)
 	}
@@ -44,9 +44,18 @@ func object(t *testing.T, base, path string, form url.Values) map[string]any {
 func (w *apiWorld) testRules(t *testing.T) {
 	alone := serve(t, newFederation(t, federation.Config{Clusters: w.clusters[1:]}).Handler())
 	for _, form := range []url.Values{
-		nil, {"type": {"alert"}}, {"type": {"record"}}, {"rule_name[]": {"ShopIsOpen", "shop:requests:sum"}}, {"rule_group[]": {"empty hall"}},
-		{"file[]": {"nowhere"}}, {"match[]": {`{team="shop"}`}}, {"match[]": {`{severity="P1"}`, `{severity="P3"}`}}, {"exclude_alerts": {"true"}},
-		{"group_limit": {"1"}}, {"group_limit": {"2"}}, {"match[]": {`{namespace="web"}`}, "type": {"ALERT"}},
+		nil,
+		{"type": {"alert"}},
+		{"type": {"record"}},
+		{"rule_name[]": {"ShopIsOpen", "shop:requests:sum"}},
+		{"rule_group[]": {"empty hall"}},
+		{"file[]": {"nowhere"}},
+		{"match[]": {`{team="shop"}`}},
+		{"match[]": {`{severity="P1"}`, `{severity="P3"}`}},
+		{"exclude_alerts": {"true"}},
+		{"group_limit": {"1"}},
+		{"group_limit": {"2"}},
+		{"match[]": {`{namespace="web"}`}, "type": {"ALERT"}},
 	} {
 		got, want := object(t, alone, "rules", form), object(t, w.servers["beijing"].URL, "rules", form)
 		if walk(got, withoutToken); !reflect.DeepEqual(got, underLabels(want)) {
@@ -404,8 +413,19 @@ func (w *apiWorld) testMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	everything := []apiRequest{
-		{"labels", nil}, {"label/namespace/values", nil}, {"label/cluster/values", nil}, {"series", url.Values{"match[]": {"pair", `own`}}}, {"query_exemplars", url.Values{"query": {"shop_requests_total"}}},
-		{"rules", nil}, {"alerts", nil}, {"targets", nil}, {"targets/metadata", nil}, {"scrape_pools", nil}, {"metadata", nil}, {"status/tsdb", nil}, {"alertmanagers", nil},
+		{"labels", nil},
+		{"label/namespace/values", nil},
+		{"label/cluster/values", nil},
+		{"series", url.Values{"match[]": {"pair", `own`}}},
+		{"query_exemplars", url.Values{"query": {"shop_requests_total"}}},
+		{"rules", nil},
+		{"alerts", nil},
+		{"targets", nil},
+		{"targets/metadata", nil},
+		{"scrape_pools", nil},
+		{"metadata", nil},
+		{"status/tsdb", nil},
+		{"alertmanagers", nil},
 		{"query", url.Values{"query": {"shop_requests_total"}}},
 	}
 	for _, r := range everything {

@@ -136,11 +136,16 @@ func grafanaRequests(w *apiWorld) []apiRequest {
 		{"query", url.Values{"query": {"1+1"}, "time": {end + ".5"}}},
 		{"query_range", span("query", `sum by (cluster) (max_over_time(shop_requests_total{cluster=~"hangzhou|beijing"}[1m0s]))`, "step", "15")},
 		{"query_exemplars", span("query", `shop_requests_total{cluster=~"hangzhou|beijing"}`)},
-		{"labels", span("limit", "40000", "match[]", held)}, {"labels", span("match[]", "shop_requests_total", "match[]", "late")},
-		{"label/cluster/values", span("limit", "40000", "match[]", held)}, {"label/U__service_2e_name/values", span("match[]", `{"http.requests"}`)},
-		{"series", span("limit", "40000", "match[]", heldPay)}, {"series", span("match[]", `{__name__=~"pair|late",cluster=~"hangzhou"}`)},
-		{"metadata", url.Values{"limit": {"40000"}}}, {"metadata", url.Values{"metric": {"app_up"}, "limit_per_metric": {"1"}}},
-		{"parse_query", url.Values{"query": {"sum(rate(a[5m]))"}}}, {"format_query", url.Values{"query": {"sum(rate(a[5m]))"}}},
+		{"labels", span("limit", "40000", "match[]", held)},
+		{"labels", span("match[]", "shop_requests_total", "match[]", "late")},
+		{"label/cluster/values", span("limit", "40000", "match[]", held)},
+		{"label/U__service_2e_name/values", span("match[]", `{"http.requests"}`)},
+		{"series", span("limit", "40000", "match[]", heldPay)},
+		{"series", span("match[]", `{__name__=~"pair|late",cluster=~"hangzhou"}`)},
+		{"metadata", url.Values{"limit": {"40000"}}},
+		{"metadata", url.Values{"metric": {"app_up"}, "limit_per_metric": {"1"}}},
+		{"parse_query", url.Values{"query": {"sum(rate(a[5m]))"}}},
+		{"format_query", url.Values{"query": {"sum(rate(a[5m]))"}}},
 	}
 }
 
@@ -162,7 +167,7 @@ func TestCatalogue(t *testing.T) {
 		}
 		for _, method := range methods {
 			got, want := ask(t, method, w.api, "/api/v1/"+r.path, r.form), ask(t, method, w.reference, "/api/v1/"+r.path, r.form)
-			g, x := comparable(t, r, got), comparable(t, r, want)
+			g, x := settled(t, r, got), settled(t, r, want)
 			if got.status != want.status || got.contentType != want.contentType || !reflect.DeepEqual(g, x) {
 				t.Errorf("%s %s?%s\n got %d %s %v\nwant %d %s %v", method, r.path, r.form.Encode(), got.status, got.contentType, g, want.status, want.contentType, x)
 			}
@@ -177,9 +182,9 @@ func TestCatalogue(t *testing.T) {
 	t.Run("missing", w.testMissing)
 }
 
-// comparable returns an answer without what differs between any two servers:
+// settled returns an answer without what differs between any two servers:
 // times of scrapes, and the order of what has none.
-func comparable(t *testing.T, r apiRequest, a answer) any {
+func settled(t *testing.T, r apiRequest, a answer) any {
 	t.Helper()
 	var body map[string]any
 	if err := json.Unmarshal([]byte(a.body), &body); err != nil {

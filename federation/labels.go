@@ -131,8 +131,8 @@ func (l *lister) values(ctx context.Context, s *survey, c *cluster, name string,
 	}
 	rest, _ := c.decide(ms)
 	if value, external := c.external[name]; external {
-		any, err := put[[]string](ctx, s, c, question{"labels", l.form(1, rest)})
-		if err != nil || len(slices.Concat(any...)) == 0 {
+		names, err := put[[]string](ctx, s, c, question{"labels", l.form(1, rest)})
+		if err != nil || len(slices.Concat(names...)) == 0 {
 			return nil, err // no series
 		}
 		return [][]string{{value}}, nil
