@@ -25,10 +25,11 @@ func TestCases(t *testing.T) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		name, when, query := parseCase(t, line)
+		name, when, lookback, query := parseCase(t, line)
 		if worlds[name] == nil {
 			worlds[name] = worldOf(t, name)
 		}
+		worlds[name].lookback = lookback
 		worlds[name].compare(t, query, when)
 	}
 	if err := lines.Err(); err != nil {
@@ -38,7 +39,7 @@ func TestCases(t *testing.T) {
 
 // parseCase reads "world <name> | <start> <end> <step> <lookback> | <query>",
 // in milliseconds, start and end since the data begins.
-func parseCase(t *testing.T, line string) (name string, when window, query string) {
+func parseCase(t *testing.T, line string) (name string, when window, lookbackDelta time.Duration, query string) {
 	t.Helper()
 	parts := strings.SplitN(strings.TrimPrefix(line, "world "), " | ", 3)
 	var start, end, step, lookback int64
@@ -48,7 +49,7 @@ func parseCase(t *testing.T, line string) (name string, when window, query strin
 	if _, err := fmt.Sscan(parts[1], &start, &end, &step, &lookback); err != nil {
 		t.Fatalf("no case: %s: %v", line, err)
 	}
-	return parts[0], window{at(millis(start)), at(millis(end)), millis(step), millis(lookback)}, parts[2]
+	return parts[0], window{at(millis(start)), at(millis(end)), millis(step)}, millis(lookback), parts[2]
 }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

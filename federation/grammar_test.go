@@ -382,11 +382,15 @@ func (g *grammar) window() window {
 	if g.IntN(2) == 0 {
 		start = start.Truncate(15 * time.Second)
 	}
-	lookback := one(g, 0, 0, 0, 0, 0, time.Minute, 15*time.Second, 10*time.Minute)
 	if g.IntN(3) == 0 {
-		return window{start: start, end: start, lookback: lookback}
+		return window{start: start, end: start}
 	}
 	step := one(g, time.Millisecond, 250*time.Millisecond, 1500*time.Millisecond, 7*time.Second, 15*time.Second, 30*time.Second, time.Minute, 97*time.Second, 5*time.Minute, 6*time.Minute+time.Millisecond)
 	span := step * time.Duration(g.IntN(10))
-	return window{start: start, end: start.Add(span + time.Duration(g.Int64N(int64(step)))), step: step, lookback: lookback}
+	return window{start: start, end: start.Add(span + time.Duration(g.Int64N(int64(step)))), step: step}
+}
+
+// lookback returns a lookback for a query to bring, most often none.
+func (g *grammar) lookback() time.Duration {
+	return one(g, 0, 0, 0, 0, 0, time.Minute, 15*time.Second, 10*time.Minute)
 }

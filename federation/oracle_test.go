@@ -36,6 +36,7 @@ type world struct {
 
 	pushes int // percent of random queries that must be answered by parts
 
+	lookback     time.Duration  // that queries bring; 0 is none
 	run          federation.Run // how the last query was answered
 	undetermined int            // answers that Prometheus itself does not repeat
 }
@@ -52,11 +53,10 @@ type member struct {
 type window struct {
 	start, end time.Time
 	step       time.Duration
-	lookback   time.Duration // that the query brings; 0 is none
 }
 
 func (w window) String() string {
-	return fmt.Sprintf("%d %d %d %d", w.start.Sub(dataStart).Milliseconds(), w.end.Sub(dataStart).Milliseconds(), w.step.Milliseconds(), w.lookback.Milliseconds())
+	return fmt.Sprintf("%d %d %d", w.start.Sub(dataStart).Milliseconds(), w.end.Sub(dataStart).Milliseconds(), w.step.Milliseconds())
 }
 
 // assemble starts the servers of the members, a federation of them and the
@@ -200,7 +200,7 @@ func (w *world) check(t testing.TB, query string) bool {
 func (w *world) compare(t testing.TB, query string, when window) bool {
 	t.Helper()
 	got := w.ask(query, when)
-	want := exec(w.engine, w.reference, query, when)
+	want := w.refer(w.reference, query, when)
 	difference := diff(query, got, want)
 	if difference == "" {
 		difference = inOrder(w.parser, query, got, want)
@@ -211,7 +211,7 @@ func (w *world) compare(t testing.TB, query string, when window) bool {
 		w.undetermined++
 		return true
 	default:
-		t.Errorf("world %s | %s | %s\n%s: %s", w.name, when, query, w.run, difference)
+		t.Errorf("world %s | %s %d | %s\n%s: %s", w.name, when, w.lookback.Milliseconds(), query, w.run, difference)
 	}
 	return want.Err == nil
 }
@@ -230,14 +230,14 @@ func doubtful(query string, got *promql.Result) bool {
 // difference of two equal sums may be 0 or next to it.
 func (w *world) unsettled(query string, when window, got, want *promql.Result) bool {
 	for turn := range uint64(6) {
-		again := exec(w.engine, shaken{w.reference, turn, false}, query, when)
+		again := w.refer(shaken{w.reference, turn, false}, query, when)
 		if diff(query, again, want) != "" {
 			return true
 		}
 	}
 	others := make([]*promql.Result, 4)
 	for turn := range others {
-		others[turn] = exec(w.engine, shaken{w.reference, uint64(turn), true}, query, when)
+		others[turn] = w.refer(shaken{w.reference, uint64(turn), true}, query, when)
 	}
 	return explained(got, want, others)
 }
@@ -248,7 +248,18 @@ func isRangeType(p parser.Parser, query string) bool {
 }
 
 func exec(e promql.QueryEngine, over storage.Queryable, query string, when window) *promql.Result {
-	q, err := prepare(e, over, query, when)
+	q, err := prepare(e, over, nil, query, when)
+	if err != nil {
+		return &promql.Result{Err: err}
+	}
+	return q.Exec(context.Background())
+}
+
+func (w *world) opts() promql.QueryOpts { return promql.NewPrometheusQueryOpts(false, w.lookback) }
+
+// refer puts a query to Prometheus' engine.
+func (w *world) refer(over storage.Queryable, query string, when window) *promql.Result {
+	q, err := prepare(w.engine, over, w.opts(), query, when)
 	if err != nil {
 		return &promql.Result{Err: err}
 	}
@@ -257,7 +268,7 @@ func exec(e promql.QueryEngine, over storage.Queryable, query string, when windo
 
 // ask puts a query to the federation, and notes how it was answered.
 func (w *world) ask(query string, when window) *promql.Result {
-	q, err := prepare(w.federation, nil, query, when)
+	q, err := prepare(w.federation, nil, w.opts(), query, when)
 	if err != nil {
 		w.run = ""
 		return &promql.Result{Err: err}
@@ -267,8 +278,7 @@ func (w *world) ask(query string, when window) *promql.Result {
 	return res
 }
 
-func prepare(e promql.QueryEngine, over storage.Queryable, query string, when window) (promql.Query, error) {
-	opts := promql.NewPrometheusQueryOpts(false, when.lookback)
+func prepare(e promql.QueryEngine, over storage.Queryable, opts promql.QueryOpts, query string, when window) (promql.Query, error) {
 	if when.step == 0 {
 		return e.NewInstantQuery(context.Background(), over, opts, query, when.start)
 	}

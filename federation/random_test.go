@@ -66,6 +66,7 @@ func (w *world) askRandom(t *testing.T, seed uint64) tally {
 	out := tally{asked: perWorld, runs: map[federation.Run]int{}}
 	for range perWorld {
 		query, when := g.query(), g.window()
+		w.lookback = g.lookback()
 		if g.IntN(4) == 0 {
 			query = smith.WalkRangeQuery().Pretty(0)
 		}
