@@ -54,7 +54,7 @@ fmt: $(LINT) ## format the code
 
 .PHONY: golden
 golden: tools ## write the golden files anew
-	go test ./slo ./rules ./page ./oncall ./report ./notifiers/email ./notifiers/slack ./cmd/midwatch -run Golden -update
+	go test ./slo ./rules ./federation/plan ./page ./oncall ./report ./notifiers/email ./notifiers/slack ./cmd/midwatch -run Golden -update
 
 .PHONY: bench
 bench: tools build ## what alerts, pages, rules and queries over clusters cost; MIDWATCH_SHARED is the folder of the measuring tool
