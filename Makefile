@@ -33,6 +33,7 @@ demo: tools build ## three clusters, an outage, and the page it causes
 test: tools build ## all tests, with the race detector
 	go test -race $(TESTFLAGS) ./...
 	go test $(TESTFLAGS) ./incident -run Crashes # with the race detector there are few kills
+	go test $(TESTFLAGS) ./federation -run TestRandomQueries -federation.queries 20000 # nor many queries
 
 .PHONY: test-short
 test-short: ## tests of the packages that need no server
