@@ -80,7 +80,7 @@ func (s *scope) hold(n int) error {
 // tellForced keeps in mind which notes of clusters tell of all histograms.
 func (s *scope) tellForced(notes annotations.Annotations) {
 	for text, n := range notes {
-		if _, ok := n.(*forced); ok {
+		if _, ok := errors.AsType[*forced](n); ok {
 			if s.forced == nil {
 				s.forced = map[string]bool{}
 			}
