@@ -106,8 +106,9 @@ func (r *replica) compresses() bool {
 		return true
 	case noCompression:
 		return false
+	default:
+		return time.Duration(r.dialed.Load()) > nearby
 	}
-	return time.Duration(r.dialed.Load()) > nearby
 }
 
 // unzipped is a compressed body as it was before.

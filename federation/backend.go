@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,16 +45,18 @@ func (k kind) String() string {
 type backend struct {
 	kind    kind
 	version string // "" when it does not tell
+	closed  bool   // its ranges and its lookback are closed on the left, as those of Prometheus 2
+	altered bool   // what it evaluates may not be what Prometheus evaluates by default
 }
 
 // pushes returns what the server, which is b, evaluates as Prometheus 3 does.
-// Ranges of Prometheus 2 are closed on the left; Thanos, Mimir and others that
-// are built of Prometheus, as what serves remote read is, have its engine of
-// whatever version, which evaluates selectors alike; VictoriaMetrics has one
-// of its own.
+// Ranges and lookback of Prometheus 2 are closed on the left, and so are those
+// of what is built of it; Thanos, Mimir and others that are built of Prometheus,
+// as what serves remote read is, have its engine of whatever version, which
+// evaluates selectors alike; VictoriaMetrics has one of its own.
 func (r *replica) pushes(b backend) plan.Pushes {
 	switch major, _, _ := strings.Cut(b.version, "."); {
-	case b.kind == victoriaKind, b.kind == unknownKind && r.remoteRead.Load() != readWorks:
+	case b.kind == victoriaKind, b.closed, b.altered, b.kind == unknownKind && r.remoteRead.Load() != readWorks:
 		return plan.PushNothing
 	case b.kind == prometheusKind && atLeast(major, 3):
 		return plan.PushAll
@@ -66,7 +69,7 @@ func atLeast(number string, least int) bool {
 	return err == nil && n >= least
 }
 
-// params returns what to add to a question so that the answer is whole or an
+// params returns what to set in a question so that the answer is whole or an
 // error: Thanos answers without a store that is away.
 func (b backend) params() url.Values {
 	if b.kind != thanosKind {
@@ -179,8 +182,17 @@ func (r *replica) backend(ctx context.Context) (backend, error) {
 	return r.is.get(ctx, r.askBackend)
 }
 
-// askBackend asks the server what it is. That it does not tell is no error.
+// askBackend asks the server what it is and how its PromQL differs. That it
+// does not tell is no error.
 func (r *replica) askBackend(ctx context.Context) (backend, error) {
+	b, err := r.askBuildInfo(ctx)
+	if err != nil {
+		return b, err
+	}
+	return r.examine(ctx, b)
+}
+
+func (r *replica) askBuildInfo(ctx context.Context) (backend, error) {
 	resp, err := r.get(ctx, "status/buildinfo")
 	if err != nil {
 		return backend{}, err
@@ -204,4 +216,80 @@ func (r *replica) askBackend(ctx context.Context) (backend, error) {
 		b.kind = victoriaKind
 	}
 	return b, nil
+}
+
+// examine finds out in which way the PromQL of a server differs from that of a
+// Prometheus 3 with its defaults. What cannot be found out counts as different.
+func (r *replica) examine(ctx context.Context, b backend) (backend, error) {
+	var err error
+	switch b.kind {
+	case victoriaKind:
+	case prometheusKind:
+		b.closed = strings.HasPrefix(b.version, "2.")
+		b.altered, err = r.askFeatures(ctx)
+	default:
+		var known bool
+		b.closed, known, err = r.askEdge(ctx, b)
+		b.altered = !known
+	}
+	return b, err
+}
+
+// altering are the features of Prometheus that change what a query answers.
+func altering() []string {
+	return []string{"promql-delayed-name-removal", "use-start-timestamps", "type-and-unit-labels"}
+}
+
+// askFeatures returns whether a Prometheus has features switched on that change
+// answers. One that does not tell has none.
+func (r *replica) askFeatures(ctx context.Context) (bool, error) {
+	var answer struct {
+		Data map[string]string `json:"data"`
+	}
+	if err := r.askSmall(ctx, "status/flags", nil, &answer); err != nil {
+		return false, err
+	}
+	on := strings.Split(answer.Data["enable-feature"], ",")
+	return slices.ContainsFunc(altering(), func(f string) bool { return slices.Contains(on, f) }), nil
+}
+
+// askEdge returns whether ranges are closed on the left: of the points at 0, 1
+// and 2 minutes, such a range of 2 minutes holds three.
+func (r *replica) askEdge(ctx context.Context, b backend) (closed, known bool, err error) {
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Value [2]any `json:"value"`
+			} `json:"result"`
+		} `json:"data"`
+	}
+	form := with(b.params(), url.Values{"query": {"count_over_time(vector(1)[2m:1m])"}, "time": {"120"}})
+	if err := r.askSmall(ctx, "query", form, &answer); err != nil || len(answer.Data.Result) != 1 {
+		return false, false, err
+	}
+	points, _ := answer.Data.Result[0].Value[1].(string)
+	return points == "3", points == "2" || points == "3", nil
+}
+
+// askSmall reads a small answer, unless it is not a good one. The error is
+// that the server does not answer.
+func (r *replica) askSmall(ctx context.Context, path string, form url.Values, into any) error {
+	req, err := r.question(ctx, path, form)
+	if err != nil {
+		return fmt.Errorf("write request: %w", err)
+	}
+	resp, err := r.do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBuildInfoBytes))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	_ = json.Unmarshal(body, into) // else nothing is known
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +25,8 @@ import (
 
 // floats returns the series of a dataset that hold no histograms.
 func floats(seed int64) []testSeries {
-	return slices.DeleteFunc(append(dataset(seed), oddities(seed)...), func(s testSeries) bool {
+	once := testSeries{labels: labels.FromStrings("__name__", "once"), samples: []sample{{t: at(time.Hour).UnixMilli(), f: 1}}}
+	return slices.DeleteFunc(append(append(dataset(seed), oddities(seed)...), once), func(s testSeries) bool {
 		return slices.ContainsFunc(s.samples, func(one sample) bool { return one.h != nil || one.fh != nil })
 	})
 }
@@ -79,18 +82,20 @@ var backendQueries = []string{
 	`node_load1 - on (instance) group_left node_load1{cluster="other"}`, `absent(nothing)`, `absent(node_load1{cluster="tested"})`,
 	`count({__name__=~".+"})`, `{cluster="tested"}`, `{"utf8.label"="日本"}`, `timestamp(node_load1)`, `odd_values`, `sparse`, `rate(sparse[10m])`,
 	`node_load1{cluster="tested", instance=~"n1|n2"} and on (instance) node_info`, `sort_desc(node_load1)`, `limitk(2, node_load1)`,
-	fmt.Sprintf(`node_load1 @ %d`, at(30*time.Minute).Unix()), `stddev(node_load1)`, `node_load1[2m]`, `nothing`, `label_replace(node_load1, "cluster", "x", "", "")`,
+	fmt.Sprintf(`node_load1 @ %d`, at(30*time.Minute).Unix()), `stddev(node_load1)`, `node_load1[2m]`, `nothing`, `sum by (__name__) (rate(http_requests_total[5m]))`, `once`, `last_over_time(once[5m])`, `label_replace(node_load1, "cluster", "x", "", "")`,
 }
 
 // checkBackend asks everything, at times among which ranges begin at samples.
 func (w *world) checkBackend(t *testing.T) {
 	t.Helper()
+	w.compare(t, `once`, window{start: at(65 * time.Minute), end: at(65 * time.Minute)}) // just too old
+	w.compare(t, `once`, window{start: at(65*time.Minute - time.Millisecond), end: at(65*time.Minute - time.Millisecond)})
 	boundary := at(80*time.Minute + time.Duration(w.series[0].samples[0].t-dataStart.UnixMilli())*time.Millisecond)
 	for _, q := range backendQueries {
 		w.check(t, q)
-		w.compare(t, q, window{boundary, boundary, 0})
+		w.compare(t, q, window{start: boundary, end: boundary})
 		if !isRangeType(w.parser, q) {
-			w.compare(t, q, window{boundary, boundary.Add(5 * time.Minute), scrape})
+			w.compare(t, q, window{start: boundary, end: boundary.Add(5 * time.Minute), step: scrape})
 		}
 	}
 }
@@ -107,7 +112,44 @@ func TestOldPrometheus(t *testing.T) {
 	w := beside(t, p.URL, series)
 	w.checkBackend(t)
 	r := w.federation.Status()[0].Replicas[0]
-	if r.Backend != "Prometheus" || !strings.HasPrefix(r.Version, "2.") || r.Pushes != "selectors" || !r.RemoteRead || len(r.Differences) != 2 {
+	hidden := beside(t, withoutName(t, p.URL), series)
+	hidden.compare(t, `once`, window{start: at(65 * time.Minute), end: at(65 * time.Minute)})
+	if r := hidden.federation.Status()[0].Replicas[0]; r.Backend != "" || r.Pushes != "nothing" {
+		t.Errorf("without a name: got %+v", r)
+	}
+	if r.Backend != "Prometheus" || !strings.HasPrefix(r.Version, "2.") || r.Pushes != "nothing" || !r.RemoteRead || len(r.Differences) != 2 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// withoutName returns the URL of the same server, which does not say what it
+// is.
+func withoutName(t *testing.T, base string) string {
+	t.Helper()
+	to, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	mux := http.NewServeMux()
+	mux.Handle("/", forward)
+	mux.Handle("/api/v1/status/buildinfo", http.NotFoundHandler())
+	return serve(t, mux)
+}
+
+// Features that change answers keep a Prometheus from being asked to evaluate.
+func TestAlteredPrometheus(t *testing.T) {
+	series := floats(5)
+	spec := blockSpec(t, "altered", "{}", series)
+	spec.Flags = append(spec.Flags, "--enable-feature=promql-experimental-functions,promql-delayed-name-removal")
+	p, err := servers.StartPrometheus(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() })
+	w := beside(t, p.URL, series)
+	w.checkBackend(t)
+	if r := w.federation.Status()[0].Replicas[0]; r.Pushes != "nothing" || !strings.HasPrefix(r.Version, "3.") {
 		t.Errorf("got %+v", r)
 	}
 }

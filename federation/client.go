@@ -112,7 +112,7 @@ func (i impatient) RoundTrip(req *http.Request) (*http.Response, error) {
 	reached, done := new(atomic.Bool), make(chan result, 1)
 	ctx := req.Context()
 	go func() {
-		resp, err := i.next.RoundTrip(req.WithContext(context.WithValue(ctx, reachedKey{}, reached)))
+		resp, err := i.next.RoundTrip(req.WithContext(context.WithValue(ctx, reachedKey{}, reached))) //nolint:bodyclose // by who takes the result.
 		if err != nil && !reached.Load() {
 			err = tokenError{err}
 		}

@@ -114,12 +114,12 @@ func (h *health) observe(ctx context.Context, c *cluster) {
 	)
 	for _, r := range c.replicas {
 		s := r.state.get()
-		switch {
-		case s.health == healthUp:
+		switch s.health {
+		case healthUp:
 			if next.health != healthUp || s.since.Before(next.since) {
 				next = s
 			}
-		case s.health == healthUnknown:
+		case healthUnknown:
 			if next.health != healthUp {
 				next = s
 			}
