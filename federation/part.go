@@ -243,12 +243,9 @@ func fixedMembers(clusters []*cluster, locals []Local) []plan.Cluster {
 
 // members returns what planning must know now.
 func (f *Federation) members() []plan.Cluster {
-	out, now := slices.Clone(f.fixed), time.Now()
-	for i := range out {
-		if i < len(f.clusters) {
-			out[i].Pushes = f.clusters[i].assumed()
-		}
-		out[i].Unclean = f.memory.knows(out[i].Name, uncleanMark, now)
+	out := slices.Clone(f.fixed)
+	for i, c := range f.clusters {
+		out[i].Pushes = c.assumed()
 	}
 	return out
 }

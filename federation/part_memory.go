@@ -11,10 +11,6 @@ const (
 	memoryTTL = 5 * time.Minute
 	// memorySize bounds how many are remembered.
 	memorySize = 4096
-
-	// uncleanMark stands for a text, of a cluster of which some series have
-	// labels that are known of it.
-	uncleanMark = "\x00"
 )
 
 // memory remembers which parts did not hold, so that whoever asks again does

@@ -231,9 +231,6 @@ func (q *query) verdict(ctx context.Context, res *promql.Result, s *scope) Run {
 		if unheld.text != "" {
 			q.federation.memory.remember(unheld.cluster, unheld.text, time.Now())
 		}
-		if unheld.why == Unclean {
-			q.federation.memory.remember(unheld.cluster, uncleanMark, time.Now())
-		}
 		return unheld.why
 	case ctx.Err() != nil, errors.As(err, &unavailable), errors.As(err, &tooMany), errors.As(err, &timeout), errors.As(err, &canceled):
 		return Planned
