@@ -243,7 +243,7 @@ func (c *Config) files(field string, globs []string) ([]string, error) {
 // type knows itself.
 func resolvePaths(v reflect.Value, dir string) {
 	if v.CanAddr() {
-		if own, ok := v.Addr().Interface().(interface{ SetDirectory(dir string) }); ok {
+		if own, ok := reflect.TypeAssert[interface{ SetDirectory(dir string) }](v.Addr()); ok {
 			own.SetDirectory(dir)
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -227,7 +228,7 @@ func (f *faultReader) Read(p []byte) (int, error) {
 // that could match the empty set of labels, so that is said to be no series.
 func selectorOf(ms []*labels.Matcher) string {
 	if matches(labels.EmptyLabels(), ms) {
-		ms = append(slices.Clip(ms), labels.MustNewMatcher(labels.MatchNotEqual, labels.MetricName, ""))
+		ms = append(slices.Clip(ms), labels.MustNewMatcher(labels.MatchNotEqual, model.MetricNameLabel, ""))
 	}
 	return targetSelector(ms)
 }

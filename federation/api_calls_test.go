@@ -2,6 +2,7 @@ package federation_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -219,7 +220,7 @@ func scraped(t *testing.T, base string, match []string, accept string) []string 
 	if strings.Contains(accept, "delimited") && resp.StatusCode == http.StatusOK {
 		for dec := expfmt.NewDecoder(resp.Body, expfmt.ResponseFormat(resp.Header)); ; {
 			var family dto.MetricFamily
-			if err := dec.Decode(&family); err == io.EOF {
+			if err := dec.Decode(&family); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatal(err)

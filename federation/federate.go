@@ -135,7 +135,7 @@ func (e *exposition) add(s promql.Sample) error {
 		if err := e.flush(); err != nil {
 			return err
 		}
-		e.family = &dto.MetricFamily{Name: proto.String(name), Type: typ.Enum()}
+		e.family = &dto.MetricFamily{Name: new(name), Type: typ.Enum()}
 	}
 	e.family.Metric = append(e.family.Metric, metricOf(s))
 	return nil
@@ -161,18 +161,18 @@ func typeOf(h *histogram.FloatHistogram) dto.MetricType {
 // metricOf returns a sample as it is exposed. One without an instance gets an
 // empty one, so that whoever scrapes does not set its own.
 func metricOf(s promql.Sample) *dto.Metric {
-	out := &dto.Metric{TimestampMs: proto.Int64(s.T)}
+	out := &dto.Metric{TimestampMs: new(s.T)}
 	s.Metric.Range(func(l labels.Label) {
 		if l.Name != model.MetricNameLabel {
-			out.Label = append(out.Label, &dto.LabelPair{Name: proto.String(l.Name), Value: proto.String(l.Value)})
+			out.Label = append(out.Label, &dto.LabelPair{Name: new(l.Name), Value: new(l.Value)})
 		}
 	})
 	if !s.Metric.Has(model.InstanceLabel) {
-		out.Label = append(out.Label, &dto.LabelPair{Name: proto.String(model.InstanceLabel), Value: proto.String("")})
+		out.Label = append(out.Label, &dto.LabelPair{Name: proto.String(model.InstanceLabel), Value: new("")})
 	}
 	switch {
 	case s.H == nil:
-		out.Untyped = &dto.Untyped{Value: proto.Float64(s.F)}
+		out.Untyped = &dto.Untyped{Value: new(s.F)}
 	case s.H.UsesCustomBuckets():
 		out.Histogram = classicHistogram(s.H)
 	default:
@@ -183,8 +183,8 @@ func metricOf(s promql.Sample) *dto.Metric {
 
 func nativeHistogram(h *histogram.FloatHistogram) *dto.Histogram {
 	return &dto.Histogram{
-		SampleCountFloat: proto.Float64(h.Count), SampleSum: proto.Float64(h.Sum), Schema: proto.Int32(h.Schema),
-		ZeroThreshold: proto.Float64(h.ZeroThreshold), ZeroCountFloat: proto.Float64(h.ZeroCount),
+		SampleCountFloat: new(h.Count), SampleSum: new(h.Sum), Schema: new(h.Schema),
+		ZeroThreshold: new(h.ZeroThreshold), ZeroCountFloat: new(h.ZeroCount),
 		NegativeCount: h.NegativeBuckets, PositiveCount: h.PositiveBuckets,
 		NegativeSpan: spansOf(h.NegativeSpans), PositiveSpan: spansOf(h.PositiveSpans),
 	}
@@ -192,7 +192,7 @@ func nativeHistogram(h *histogram.FloatHistogram) *dto.Histogram {
 
 func spansOf(spans []histogram.Span) (out []*dto.BucketSpan) {
 	for _, s := range spans {
-		out = append(out, &dto.BucketSpan{Offset: proto.Int32(s.Offset), Length: proto.Uint32(s.Length)})
+		out = append(out, &dto.BucketSpan{Offset: new(s.Offset), Length: new(s.Length)})
 	}
 	return out
 }
@@ -200,7 +200,7 @@ func spansOf(spans []histogram.Span) (out []*dto.BucketSpan) {
 // classicHistogram returns a histogram with custom buckets as the classic one
 // that it stands for; +Inf goes without saying.
 func classicHistogram(h *histogram.FloatHistogram) *dto.Histogram {
-	out := &dto.Histogram{SampleCountFloat: proto.Float64(h.Count), SampleSum: proto.Float64(h.Sum)}
+	out := &dto.Histogram{SampleCountFloat: new(h.Count), SampleSum: new(h.Sum)}
 	counts := make([]float64, len(h.CustomValues)+1)
 	for it := h.PositiveBucketIterator(); it.Next(); {
 		if i := int(it.At().Index); i >= 0 && i < len(counts) {
@@ -210,7 +210,7 @@ func classicHistogram(h *histogram.FloatHistogram) *dto.Histogram {
 	sum := 0.0
 	for i, bound := range h.CustomValues {
 		sum += counts[i]
-		out.Bucket = append(out.Bucket, &dto.Bucket{UpperBound: proto.Float64(bound), CumulativeCountFloat: proto.Float64(sum)})
+		out.Bucket = append(out.Bucket, &dto.Bucket{UpperBound: new(bound), CumulativeCountFloat: new(sum)})
 	}
 	return out
 }

@@ -113,7 +113,7 @@ func (h *holes) note(t span, upToNow bool, found []finding) {
 	if upToNow {
 		h.latest, cut.to = t, math.MaxInt64
 	}
-	h.delay(t, upToNow, found)
+	h.delay(upToNow, found)
 	for r, f := range found {
 		if !f.answered {
 			continue
@@ -126,7 +126,7 @@ func (h *holes) note(t span, upToNow bool, found []finding) {
 
 // delay keeps the past from being compared again at once when a replica did
 // not answer, longer each time. The caller holds the lock.
-func (h *holes) delay(t span, upToNow bool, found []finding) {
+func (h *holes) delay(upToNow bool, found []finding) {
 	switch {
 	case upToNow:
 	case !slices.ContainsFunc(found, func(f finding) bool { return !f.answered }):
