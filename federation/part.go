@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -35,6 +37,7 @@ type pieceKey struct {
 	window  plan.Window
 	text    string
 	labels  string
+	keep    string
 	sums    bool
 }
 
@@ -64,6 +67,9 @@ func (q *querier) selectPart(ctx context.Context, part *plan.Part) storage.Serie
 func (q *querier) ask(ctx context.Context, one *plan.Query, w plan.Window) *piece {
 	given := labels.FromMap(one.Labels)
 	key := pieceKey{cluster: one.Cluster, window: w, text: one.Text, labels: given.String(), sums: one.Sums}
+	if one.Projected {
+		key.keep = strconv.Quote(strings.Join(one.Keep, "\xff")) // of all labels it is empty
+	}
 	if p, ok := q.pieces[key]; ok {
 		return p
 	}

@@ -123,6 +123,8 @@ func (c *cluster) request(ctx context.Context, r *replica, e evaluation, g answe
 	}
 	a, err := answer.Decode(&budgetReader{r: resp.Body, budget: &e.scope.budget}, answer.Request{
 		Grid: g, Labels: e.labels, Foreign: e.query.Foreign, Sums: e.query.Sums, Hold: e.scope.hold,
+		Projected: e.query.Projected && g.Steps == gridOf(e.window).Steps, // pieces are joined by their labels
+		Keep:      e.query.Keep,
 	})
 	return a, inTime(ctx, c.understood(err, e))
 }

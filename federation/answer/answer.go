@@ -55,6 +55,10 @@ type Request struct {
 	// any of Foreign.
 	Labels  labels.Labels
 	Foreign []string
+	// Projected says that series keep none of their own labels but Keep.
+	// Series that are then alike stay as many.
+	Projected bool
+	Keep      []string
 	// Sums says that values are sums of which others are made.
 	Sums bool
 	// Hold takes note of n samples more that are held, and ends the decoding
@@ -97,6 +101,7 @@ func Decode(r io.Reader, req Request) (*Answer, error) {
 		scanner: scanner{r: r, buf: make([]byte, firstBufferBytes)},
 		req:     &req,
 		scratch: labels.NewScratchBuilder(16),
+		kept:    map[string]labels.Labels{},
 	}
 	req.Labels.Range(func(l labels.Label) { d.added = append(d.added, l) })
 	for _, l := range d.added {
@@ -123,13 +128,15 @@ type decoder struct {
 	spans   []span // names and values of its labels, by turns
 	scratch labels.ScratchBuilder
 	labels  labels.Labels
+	key     []byte
 	first   int
 	values  []float64 // at the end of block
 	step    int       // the one after that of the last value
 	unnoted int       // samples of which Hold does not know yet
 
-	block []float64 // that values are taken of
-	made  []Series  // a block of them
+	kept  map[string]labels.Labels // by what is kept of labels, as it was read
+	block []float64                // that values are taken of
+	made  []Series                 // a block of them
 }
 
 // key is a member's name that means something.

@@ -263,6 +263,41 @@ func TestWhatIsNotAPart(t *testing.T) {
 	}
 }
 
+// Labels that nobody looks at are left out, and no series with them; what must
+// not be there is seen all the same.
+func TestOnlySomeLabelsAreKept(t *testing.T) {
+	vector := promql.Vector{}
+	for i, pod := range []string{"a", "b", "c", "d"} {
+		app := []string{"shop", "日本"}[i%2]
+		vector = append(vector, promql.Sample{T: 1000, F: float64(i), Metric: labels.FromStrings("__name__", "up", "app", app, "pod", pod)})
+	}
+	req := answer.Request{
+		Grid: answer.Grid{Start: 1000, Steps: 1}, Labels: labels.FromStrings("cluster", "beijing"), Foreign: []string{"replica"},
+		Projected: true, Keep: []string{"app", "cluster", "zone"},
+	}
+	a, err := answer.Decode(bytes.NewReader(encode(t, vector)), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range a.Series {
+		it := s.Iterator(nil)
+		it.Next()
+		_, f := it.At()
+		got = append(got, fmt.Sprint(s.Labels(), f))
+	}
+	shop, japan := `{app="shop", cluster="beijing"} `, `{app="日本", cluster="beijing"} `
+	if want := []string{shop + "0", japan + "1", shop + "2", japan + "3"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, name := range []string{"replica", "cluster"} {
+		vector[3].Metric = labels.FromStrings("app", "shop", name, "a")
+		if _, err := answer.Decode(bytes.NewReader(encode(t, vector)), req); !errors.Is(err, answer.Foreign) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"status":"error","errorType":"execution","error":"boom"}`:            "answered an error of type execution",

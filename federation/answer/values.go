@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 	"slices"
@@ -39,7 +40,35 @@ func (d *decoder) metric() error {
 	if err != nil {
 		return err
 	}
-	return d.build()
+	if d.req.Projected {
+		return d.project()
+	}
+	return d.build(func(string) bool { return true })
+}
+
+// project finds the labels of which the same was kept before, or makes them.
+func (d *decoder) project() error {
+	d.key = d.key[:0]
+	for i := 0; i < len(d.spans); i += 2 {
+		name, val := d.bytes(d.spans[i]), d.bytes(d.spans[i+1])
+		switch {
+		case len(val) == 0:
+		case slices.Contains(d.foreign, string(name)): // without a copy
+			return Foreign
+		case slices.Contains(d.req.Keep, string(name)):
+			d.key = append(binary.AppendUvarint(d.key, uint64(len(name))), name...)
+			d.key = append(binary.AppendUvarint(d.key, uint64(len(val))), val...)
+		}
+	}
+	known := false
+	if d.labels, known = d.kept[string(d.key)]; known {
+		return nil
+	}
+	if err := d.build(func(name string) bool { return slices.Contains(d.req.Keep, name) }); err != nil {
+		return err
+	}
+	d.kept[string(d.key)] = d.labels
+	return nil
 }
 
 // copied tells whether label sets copy the texts that they are made of.
@@ -55,8 +84,9 @@ func (d *decoder) view(p span) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// build makes the labels of what was read, with those that are added.
-func (d *decoder) build() error {
+// build makes the labels of what was read and is kept, with those that are
+// added.
+func (d *decoder) build(keep func(name string) bool) error {
 	d.scratch.Reset()
 	added := d.added
 	last, sorted := "", true
@@ -69,6 +99,8 @@ func (d *decoder) build() error {
 			return Broken("a label has no name")
 		case slices.Contains(d.foreign, name):
 			return Foreign
+		case !keep(name):
+			continue
 		}
 		sorted = sorted && last < name
 		last = name

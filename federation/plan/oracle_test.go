@@ -256,6 +256,9 @@ func placeholders(q Query, w Window, res *promql.Result) ([]storage.Series, bool
 		if slices.ContainsFunc(q.Foreign, s.Metric.Has) {
 			return nil, false
 		}
+		if q.Projected {
+			b.Keep(q.Keep...)
+		}
 		for name, v := range q.Labels {
 			b.Set(name, v)
 		}

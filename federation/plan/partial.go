@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -29,7 +30,29 @@ func (b *builder) aggregation(e *parser.AggregateExpr, at moment) parser.Expr {
 		}
 	}
 	e.Expr = b.rewrite(e.Expr, at)
+	if e.Op != parser.COUNT_VALUES && !e.Without {
+		b.project(e.Expr, e.Grouping)
+	}
 	return e
+}
+
+// project notes that of a part, if that is what an expression is, only some
+// labels are looked at: the engine does not ask whether what it aggregates
+// has series twice.
+func (b *builder) project(e parser.Expr, keep []string) {
+	for paren, ok := e.(*parser.ParenExpr); ok; paren, ok = e.(*parser.ParenExpr) {
+		e = paren.Expr
+	}
+	last := len(b.parts) - 1
+	if last < 0 || e != parser.Expr(b.parts[last].Selector) {
+		return
+	}
+	queries := b.parts[last].Queries
+	for i := range queries {
+		queries[i].Projected, queries[i].Keep = true, keep
+		queries[i].Labels = maps.Clone(queries[i].Labels)
+		maps.DeleteFunc(queries[i].Labels, func(name, _ string) bool { return !slices.Contains(keep, name) })
+	}
 }
 
 // split is an aggregation over what the clusters' aggregations give.

@@ -93,6 +93,11 @@ type Query struct {
 	// Foreign are labels that no series of the answer may have: if one does,
 	// the plan does not hold.
 	Foreign []string
+	// Projected tells that of the labels of the answer's series, Labels
+	// included, none but Keep are looked at: the others may be left out, and
+	// series that are then alike stay as many.
+	Projected bool
+	Keep      []string
 	// Sums tells that values are partial sums: a warning, an infinite value or
 	// one beyond 1e300 means that the plan does not hold.
 	Sums bool

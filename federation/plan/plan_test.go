@@ -66,10 +66,18 @@ func describe(t *testing.T, out *strings.Builder, query string) {
 	for i, part := range p.Parts {
 		fmt.Fprintf(out, "  [%d]%s\n", i, duration(part.Window))
 		for _, q := range part.Queries {
-			fmt.Fprintf(out, "    %s: %s%s\n", named[q.Cluster].Name, q.Text, given(q.Labels))
+			fmt.Fprintf(out, "    %s: %s%s\n", named[q.Cluster].Name, q.Text, given(q.Labels)+kept(q))
 		}
 	}
 	out.WriteString("\n")
+}
+
+// kept says which of the answer's labels are looked at, where not all are.
+func kept(q Query) string {
+	if !q.Projected {
+		return ""
+	}
+	return "  keeps " + fmt.Sprintf("%q", q.Keep)
 }
 
 // duration says where a window is not the query's.
