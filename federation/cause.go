@@ -104,10 +104,12 @@ func cause(err error, limit time.Duration) string {
 		return "host name not found"
 	case errors.As(err, &tlsCert):
 		return "certificate not trusted"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		strings.HasPrefix(err.Error(), "http2: client conn"): // which has no type
 		return "connection closed before the end of the answer"
 	}
-	if errors.As(err, &op) && op.Op == "remote error" { // what crypto/tls calls it
+	// What crypto/tls calls it, and what HTTP/2 leaves of that.
+	if errors.As(err, &op) && op.Op == "remote error" || strings.Contains(err.Error(), "remote error: tls") {
 		return "TLS refused by the server: does it want a certificate?"
 	}
 	return connectionFailed

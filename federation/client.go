@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -78,7 +79,7 @@ func authorized(auth *config.OAuth2, next http.RoundTripper) http.RoundTripper {
 	case auth.ClientCertificateKey != "":
 		grounds = config.NewInlineSecret(string(auth.ClientCertificateKey))
 	}
-	return impatient{config.NewOAuth2RoundTripper(grounds, auth, marking{next}, config.WithDialContextFunc(brief), config.WithKeepAlivesDisabled())}
+	return &impatient{next: config.NewOAuth2RoundTripper(grounds, auth, marking{next}, config.WithDialContextFunc(brief), config.WithKeepAlivesDisabled())}
 }
 
 // reachedKey is the context key of what tells that a request has its token.
@@ -100,18 +101,28 @@ func (m marking) CloseIdleConnections() { closeIdle(m.RoundTripper) }
 
 // impatient does not wait longer than the request's context, whatever the
 // token endpoint does.
-type impatient struct{ next http.RoundTripper }
+type impatient struct {
+	next http.RoundTripper
+
+	// The library's own closing does not wait for requests that still change
+	// what is closed.
+	mu      sync.Mutex
+	running int
+	closing bool // once nothing runs
+}
 
 // RoundTrip sends the request. An error that comes before there is a token is
 // a tokenError.
-func (i impatient) RoundTrip(req *http.Request) (*http.Response, error) {
+func (i *impatient) RoundTrip(req *http.Request) (*http.Response, error) {
 	type result struct {
 		resp *http.Response
 		err  error
 	}
 	reached, done := new(atomic.Bool), make(chan result, 1)
 	ctx := req.Context()
+	i.begin()
 	go func() {
+		defer i.end()
 		resp, err := i.next.RoundTrip(req.WithContext(context.WithValue(ctx, reachedKey{}, reached))) //nolint:bodyclose // by who takes the result.
 		if err != nil && !reached.Load() {
 			err = tokenError{err}
@@ -134,8 +145,35 @@ func (i impatient) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, ctx.Err()
 }
 
-// CloseIdleConnections closes kept connections.
-func (i impatient) CloseIdleConnections() { closeIdle(i.next) }
+func (i *impatient) begin() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.running++
+}
+
+func (i *impatient) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.running--
+	i.close()
+}
+
+// close closes kept connections if that is due. The caller holds the lock.
+func (i *impatient) close() {
+	if i.closing && i.running == 0 {
+		i.closing = false
+		closeIdle(i.next)
+	}
+}
+
+// CloseIdleConnections closes kept connections, once no request is before its
+// answer.
+func (i *impatient) CloseIdleConnections() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closing = true
+	i.close()
+}
 
 func closeIdle(rt http.RoundTripper) {
 	if c, ok := rt.(interface{ CloseIdleConnections() }); ok {
