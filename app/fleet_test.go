@@ -94,6 +94,15 @@ func (c *fleetCluster) start(t *testing.T) {
 	}
 	c.server = server
 	t.Cleanup(func() { _ = server.Kill() })
+	within(t, time.Minute, "a scrape of "+c.name, func() bool {
+		resp, err := http.Get(server.URL + "/api/v1/query?query=slo:sli_total:rate1h") //nolint:noctx // it is of the test, and local.
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && strings.Contains(string(text), "slo-0")
+	})
 }
 
 func fleetSLO(i int) string {
@@ -194,7 +203,7 @@ func TestFleetBurnsOverTwoClusters(t *testing.T) {
 	}
 
 	two.start(t)
-	within(t, 90*time.Second, "it is over", func() bool {
+	within(t, 4*time.Minute, "it is over, for the tiers that are evaluated every two minutes too", func() bool {
 		all := w.incidents(t, "payments")
 		return len(all) == 1 && all[0].Status == alert.Closed
 	})
