@@ -79,14 +79,15 @@ func (s spans) cover(t span) bool {
 
 // holes is what is known of the holes of a cluster's replicas.
 type holes struct {
-	mu     sync.Mutex
-	seen   []spans // of each replica: when it was compared with all that answered then
-	lacks  []spans // of each replica: when others have what it has not
-	latest span    // last compared up to now: from when, up to when; both 0 before
-	wanted spans   // what queries have asked for, in whole pieces
-	resume int64   // when the past is compared again, after that failed
-	failed int     // times in a row that it did
-	wake   chan struct{}
+	mu      sync.Mutex
+	seen    []spans // of each replica: when it was compared with all that answered then
+	lacks   []spans // of each replica: when others have what it has not
+	latest  span    // last compared up to now: from when, up to when; both 0 before
+	sighted bool    // some replica had targets some time: there is something to tell holes by
+	wanted  spans   // what queries have asked for, in whole pieces
+	resume  int64   // when the past is compared again, after that failed
+	failed  int     // times in a row that it did
+	wake    chan struct{}
 	// refresh is how often the newest time is compared.
 	refresh time.Duration
 }
@@ -101,6 +102,7 @@ func newHoles(replicas int) *holes {
 // finding is what a comparison over a time found of one replica.
 type finding struct {
 	answered bool
+	targets  bool // it has any
 	lacks    spans
 }
 
@@ -113,6 +115,7 @@ func (h *holes) note(t span, upToNow bool, found []finding) {
 	if upToNow {
 		h.latest, cut.to = t, math.MaxInt64
 	}
+	h.sighted = h.sighted || slices.ContainsFunc(found, func(f finding) bool { return f.targets })
 	h.delay(upToNow, found)
 	for r, f := range found {
 		if !f.answered {
@@ -144,7 +147,7 @@ func (h *holes) judge(t span, counts []bool, now int64) (whole []bool, known boo
 	defer h.mu.Unlock()
 	h.want(t, now)
 	compared := h.compared(t, now)
-	whole, known = make([]bool, len(h.lacks)), true
+	whole, known = make([]bool, len(h.lacks)), h.sighted
 	for r := range h.lacks {
 		whole[r] = len(h.lacks[r].within(t)) == 0
 		known = known && (!counts[r] || h.seen[r].cover(compared))

@@ -33,9 +33,9 @@ func (c *cluster) compare(ctx context.Context, t span, upToNow bool) []finding {
 	read := c.readEach(ctx, wide)
 	found := make([]finding, len(read))
 	for r, one := range read {
-		found[r].answered = one.err == nil
+		found[r].answered, found[r].targets = one.err == nil, len(one.series) > 0
 		if errors.Is(one.err, errTooMuch) { // never taken to be whole
-			found[r] = finding{answered: true, lacks: spans{t}}
+			found[r] = finding{answered: true, targets: true, lacks: spans{t}}
 		}
 	}
 	if alone := answering(read); alone >= 0 {

@@ -157,6 +157,28 @@ func clusterOf(t *testing.T, servers ...*server) *cluster {
 	return c
 }
 
+// Of replicas without a target, as what remote write fills is, it is never
+// known that they have no holes.
+func TestWithoutTargetsNothingIsKnown(t *testing.T) {
+	for _, targets := range []int{0, 1} {
+		begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+		pair := func(shift int64) *server { return newServer(t, shift, begin.Add(-time.Hour), begin.Add(time.Hour), targets) }
+		first, second := pair(0), pair(7_000)
+		synctest.Test(t, func(t *testing.T) {
+			c := clusterOf(t, first, second)
+			ctx, stop := context.WithCancel(t.Context())
+			go c.watchHoles(ctx)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if _, whole := c.whole(begin.UnixMilli(), begin.Add(time.Minute).UnixMilli()); whole != (targets > 0) {
+				t.Errorf("of %d targets: whole is %v", targets, whole)
+			}
+			stop()
+			synctest.Wait()
+		})
+	}
+}
+
 // What is known of holes, what it costs, and which replica is chosen. The
 // clock is synctest's, which begins in the year 2000.
 func TestHolesAreFound(t *testing.T) {
