@@ -114,7 +114,7 @@ func first[T any](ctx context.Context, c *cluster, order []*replica, read span, 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	race := race[T]{cluster: c, order: order, read: read, try: try, results: make(chan result[T], len(order)), errs: map[*replica]error{}}
+	race := race[T]{cluster: c, order: order, read: read, try: try, results: make(chan result[T], 2*len(order)), errs: map[*replica]error{}}
 	defer func() { race.stop() }()
 	race.next(ctx)
 	for {
@@ -146,6 +146,7 @@ type race[T any] struct {
 	running int
 	timer   *time.Timer // until the latest request takes long; nil when there is no other to ask
 	denied  bool        // it takes long, but too many did lately
+	insists bool        // those are asked too that nothing is let through to
 	errs    map[*replica]error
 }
 
@@ -158,8 +159,11 @@ type result[T any] struct {
 
 // next asks the next replica, and is false when there is none.
 func (r *race[T]) next(ctx context.Context) bool {
-	if r.asked == len(r.order) {
+	if r.asked == len(r.order) && !r.insist() {
 		return false
+	}
+	if r.insists {
+		ctx = probing(ctx)
 	}
 	one := r.order[r.asked]
 	r.asked++
@@ -171,6 +175,27 @@ func (r *race[T]) next(ctx context.Context) bool {
 	}()
 	r.denied = false
 	r.wait(min(r.cluster.latency.patience(), r.share(ctx)))
+	return true
+}
+
+// insist adds those replicas to the order that nothing was let through to,
+// once all others failed: they may answer again and no probe know it yet. It
+// is false when there is none, or no other.
+func (r *race[T]) insist() bool {
+	if r.insists {
+		return false
+	}
+	var shut []*replica
+	for _, one := range r.order {
+		if one.breaker.open() != nil {
+			shut = append(shut, one)
+		}
+	}
+	if len(shut) == 0 || len(shut) == len(r.order) {
+		return false
+	}
+	r.insists = true
+	r.order = slices.Concat(r.order, shut)
 	return true
 }
 
@@ -222,6 +247,9 @@ func (r *race[T]) hedge(ctx context.Context) {
 func (r *race[T]) won(got result[T]) {
 	r.cluster.latency.add(got.took)
 	r.cluster.answered(got.replica, nil)
+	if got.replica.breaker.open() != nil {
+		got.replica.breaker.doubt()
+	}
 	for _, one := range r.order[:r.asked] {
 		if one == got.replica {
 			return

@@ -2,6 +2,7 @@ package federation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -162,7 +163,9 @@ func clusterOf(t *testing.T, servers ...*server) *cluster {
 func TestWithoutTargetsNothingIsKnown(t *testing.T) {
 	for _, targets := range []int{0, 1} {
 		begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-		pair := func(shift int64) *server { return newServer(t, shift, begin.Add(-time.Hour), begin.Add(time.Hour), targets) }
+		pair := func(shift int64) *server {
+			return newServer(t, shift, begin.Add(-time.Hour), begin.Add(time.Hour), targets)
+		}
 		first, second := pair(0), pair(7_000)
 		synctest.Test(t, func(t *testing.T) {
 			c := clusterOf(t, first, second)
@@ -280,4 +283,30 @@ func TestWhatTheOnlyReplicaLacksIsTold(t *testing.T) {
 		stop()
 		synctest.Wait()
 	})
+}
+
+// A pair of which one fails while nothing is let through to the other, which
+// answers again but was not probed yet, answers.
+func TestTheLastReplicaIsAskedAnyway(t *testing.T) {
+	for shut, want := range map[int]bool{1: true, 2: false} {
+		now := time.Now()
+		pair := func() *server { return newServer(t, 0, now.Add(-time.Hour), now, 1) }
+		c := clusterOf(t, pair(), pair())
+		for _, r := range c.replicas[:shut] {
+			r.breaker.set(errors.New("it did not answer a probe"))
+		}
+		try := func(ctx context.Context, r *replica) (string, error) {
+			switch err := r.breaker.open(); {
+			case r == c.replicas[1]:
+				return "", errors.New("away")
+			case err != nil && !isProbe(ctx):
+				return "", err
+			}
+			return "answer", nil
+		}
+		got, from, err := first(t.Context(), c, c.replicas, span{}, try, nil)
+		if answered := got == "answer" && from == c.replicas[0] && err == nil; answered != want {
+			t.Errorf("nothing is let through to %d: got %q, %v", shut, got, err)
+		}
+	}
 }
