@@ -14,7 +14,6 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
@@ -86,16 +85,9 @@ func (s *survey) judge(ctx context.Context, errs []error) error {
 	if err := ctx.Err(); err != nil {
 		return endOfTime(err)
 	}
-	failed := false
-	for i, err := range errs {
-		switch {
-		case err == nil:
-		case errors.Is(err, errTooMuch):
-			return promql.ErrTooManySamples("query execution")
-		default:
-			failed = true
-			s.scope.miss(s.fed.clusters[i], err)
-		}
+	failed, err := s.scope.missAll(s.fed.clusters, errs)
+	if err != nil {
+		return err
 	}
 	if failed && (s.scope.failPartial || s.silent()) {
 		return s.scope.unavailable()

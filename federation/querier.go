@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 
@@ -159,16 +158,9 @@ func (q *querier) judge(ctx context.Context, errs []error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	failed := false
-	for i, err := range errs {
-		switch {
-		case err == nil:
-		case errors.Is(err, errTooMuch):
-			return promql.ErrTooManySamples("query execution")
-		default:
-			failed = true
-			q.scope.miss(q.federation.clusters[i], err)
-		}
+	failed, err := q.scope.missAll(q.federation.clusters, errs)
+	if err != nil {
+		return err
 	}
 	if failed && q.scope.failPartial {
 		return q.scope.unavailable()

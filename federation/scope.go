@@ -89,6 +89,22 @@ func (s *scope) tellForced(notes annotations.Annotations) {
 	}
 }
 
+// missAll notes the clusters that did not answer, and whether there are any.
+// That they sent too much is an error of the query.
+func (s *scope) missAll(clusters []*cluster, errs []error) (failed bool, err error) {
+	for i, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(err, errTooMuch):
+			return failed, promql.ErrTooManySamples("query execution")
+		default:
+			failed = true
+			s.miss(clusters[i], err)
+		}
+	}
+	return failed, nil
+}
+
 func (s *scope) merged(cluster string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
