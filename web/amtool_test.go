@@ -35,7 +35,8 @@ func newAmtool(t *testing.T) (amtool, *memory) {
 	return amtool{path: path, url: srv.URL, http: config}, m
 }
 
-func (a amtool) run(t *testing.T, args ...string) (out string, err error) {
+// run runs amtool and returns what it prints, and what it complains of.
+func (a amtool) run(t *testing.T, args ...string) (out, complaint string, err error) {
 	t.Helper()
 	args = append([]string{"--alertmanager.url=" + a.url}, args...)
 	if a.http != "" {
@@ -43,16 +44,19 @@ func (a amtool) run(t *testing.T, args ...string) (out string, err error) {
 	}
 	cmd := exec.CommandContext(t.Context(), a.path, args...)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
-	b, err := cmd.CombinedOutput()
-	return string(b), err
+	var said, wrong strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &wrong
+	err = cmd.Run()
+	return said.String(), wrong.String(), err
 }
 
-// must runs amtool and returns what it prints without white space around.
+// must runs amtool, which has nothing to complain of, such as the version of
+// what it speaks to, and returns what it prints without white space around.
 func (a amtool) must(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := a.run(t, args...)
-	if err != nil {
-		t.Fatalf("amtool %s: %v: %s", strings.Join(args, " "), err, out)
+	out, complaint, err := a.run(t, args...)
+	if err != nil || complaint != "" {
+		t.Fatalf("amtool %s: %v: %s%s", strings.Join(args, " "), err, complaint, out)
 	}
 	return strings.TrimSpace(out)
 }
@@ -98,9 +102,9 @@ func TestAmtoolWithoutAToken(t *testing.T) {
 	a, m := newAmtool(t)
 	a.http = ""
 	a.must(t, "alert", "add", "PodDown") // sending alerts is open
-	out, err := a.run(t, "silence", "add", "--author=lin", "--comment=c", "alertname=PodDown")
+	out, complaint, err := a.run(t, "silence", "add", "--author=lin", "--comment=c", "alertname=PodDown")
 	if err == nil || m.deeds() != "" {
 		t.Errorf("a silence is made: %s", out)
 	}
-	wantIn(t, out, "401")
+	wantIn(t, complaint, "401")
 }

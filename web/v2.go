@@ -76,8 +76,13 @@ func receiverOf(r *http.Request) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// status answers what Alertmanager says of itself. The configuration is one
-// that its tools can read: the policies as receivers, and no secrets.
+// alertmanagerVersion is the version of Alertmanager whose API this is: that
+// of the library. Its tools warn of another than their own.
+const alertmanagerVersion = "0.34.2"
+
+// status answers what Alertmanager says of itself; what it is in truth is its
+// revision. The configuration is one that its tools can read: the policies as
+// receivers, and no secrets.
 func (h *Handler) status(w http.ResponseWriter, _ *http.Request) error {
 	var config strings.Builder
 	names := h.Receivers()
@@ -93,8 +98,8 @@ func (h *Handler) status(w http.ResponseWriter, _ *http.Request) error {
 		Config:  &models.AlertmanagerConfig{Original: new(config.String())},
 		Cluster: &models.ClusterStatus{Status: new(models.ClusterStatusStatusDisabled), Peers: []*models.PeerStatus{}},
 		VersionInfo: &models.VersionInfo{
-			Version: new("midwatch " + h.Version), GoVersion: new(runtime.Version()),
-			Revision: new(""), Branch: new(""), BuildUser: new(""), BuildDate: new(""),
+			Version: new(alertmanagerVersion), GoVersion: new(runtime.Version()), Revision: new("midwatch " + h.Version),
+			Branch: new(""), BuildUser: new(""), BuildDate: new(""),
 		},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -239,10 +240,15 @@ func TestRecurringSilencesAreSaidToBe(t *testing.T) {
 func TestStatusAndReceivers(t *testing.T) {
 	h := house{}.withAlerts(t)
 	s := decoded[models.AlertmanagerStatus](t, h, "/api/v2/status")
-	if *s.VersionInfo.Version != "midwatch 1.2.3" || *s.Cluster.Status != "disabled" || !strings.Contains(*s.Config.Original, `receiver: "payments"`) || !time.Time(*s.Uptime).Equal(start) {
+	if *s.VersionInfo.Revision != "midwatch 1.2.3" || *s.Cluster.Status != "disabled" || !strings.Contains(*s.Config.Original, `receiver: "payments"`) || !time.Time(*s.Uptime).Equal(start) {
 		t.Errorf("got %+v", s)
 	}
 	wantIn(t, *s.Config.Original, `- name: "nobody\n: x"`) // no line of its own
+	modules, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantIn(t, string(modules), "github.com/prometheus/alertmanager v"+*s.VersionInfo.Version+"\n")
 	list := decoded[[]models.Receiver](t, h, "/api/v2/receivers")
 	if len(list) != 2 || *list[0].Name != "payments" {
 		t.Errorf("got %+v", list)
