@@ -42,7 +42,7 @@ func (b *builder) matched(e *parser.BinaryExpr, lhs, rhs shape) shape {
 		return shape{}
 	}
 	on := b.matchedOn(m)
-	if !b.distinct(lhs.in, rhs.in, on&lhs.kept&rhs.kept) || !b.alike(lhs, rhs, on) {
+	if !b.surely(lhs.in, rhs.in, on&lhs.kept&rhs.kept) || !b.alike(lhs, rhs, on) {
 		return shape{}
 	}
 	out := lhs
@@ -146,7 +146,7 @@ func (b *builder) alike(lhs, rhs shape, on names) bool {
 // two have, the operation fails whenever the other side has any series, in
 // whichever cluster, which no cluster by itself can tell.
 func (b *builder) unique(s shape, m *parser.VectorMatching) bool {
-	free := func(name string) bool { return b.bit[name]&b.knownInAll(s.in) == 0 }
+	free := func(name string) bool { return b.bit[name]&b.setInAll(s.in) == 0 }
 	if m.On {
 		return s.bounded && !slices.ContainsFunc(s.names, func(name string) bool {
 			return free(name) && !slices.Contains(m.MatchingLabels, name)

@@ -37,7 +37,7 @@ type shape struct {
 // classify notes the shape of an expression and of all below it.
 func (b *builder) classify(e parser.Expr) shape {
 	s := b.shape(e)
-	if s.where == local && (!b.take(s.in, s.needs) || leavesOut(e) && s.in.any(b.unclean)) {
+	if s.where == local && (!b.take(s.in, s.needs) || leavesOut(e) && (s.in.any(b.unclean) || !b.surely(s.in, s.in, s.kept))) {
 		s = shape{}
 	}
 	b.shapes[e] = s
@@ -233,6 +233,9 @@ func (b *builder) aggregate(e *parser.AggregateExpr) shape {
 	}
 	of.needs = max(of.needs, needsOf(e.Op))
 	if selects(e.Op) {
+		if !b.surely(of.in, of.in, grouped) {
+			return shape{}
+		}
 		return of
 	}
 	of.kept = grouped

@@ -52,8 +52,10 @@ func (m members) or(o members) members {
 type fleet struct {
 	clusters []Cluster
 	bit      map[string]names // label → its bit
-	known    []names          // by cluster: external or dropped
+	known    []names          // by cluster: external, dropped or absent
+	set      []names          // by cluster: external or dropped, whatever its series have
 	external []names          // by cluster
+	replaced [][]string       // by cluster: external or dropped
 	foreign  [][]string       // by cluster: labels that no series of it has itself
 	like     []int            // by cluster: the first that knows the same labels
 	apart    [][]names        // by two clusters: labels known in both with different values
@@ -62,18 +64,30 @@ type fleet struct {
 func newFleet(clusters []Cluster) *fleet {
 	f := &fleet{clusters: clusters, bit: map[string]names{}}
 	for _, c := range clusters {
-		var known, external names
+		var known, dropped, external names
 		for name := range c.Labels {
 			external |= f.add(name)
 		}
 		for _, name := range c.Dropped {
+			dropped |= f.add(name)
+		}
+		for _, name := range c.Absent {
 			known |= f.add(name)
 		}
-		f.known = append(f.known, known|external)
+		f.known = append(f.known, known|dropped|external)
+		f.set = append(f.set, dropped|external)
 		f.external = append(f.external, external)
-		f.foreign = append(f.foreign, foreign(c))
-		own := f.foreign[len(f.foreign)-1]
-		f.like = append(f.like, slices.IndexFunc(f.foreign, func(other []string) bool { return slices.Equal(other, own) }))
+		f.replaced = append(f.replaced, foreign(c))
+		f.foreign = append(f.foreign, union(foreign(c), c.Absent))
+	}
+	for i := range clusters {
+		like := i
+		for j := range i {
+			if like == i && f.set[i] == f.set[j] && slices.Equal(f.foreign[i], f.foreign[j]) {
+				like = j
+			}
+		}
+		f.like = append(f.like, like)
 	}
 	f.apart = make([][]names, len(clusters))
 	for i := range clusters {
@@ -152,12 +166,12 @@ func (f *fleet) knownIn(in members) names {
 	return out
 }
 
-// knownInAll returns the labels that are known in every cluster of a set.
-func (f *fleet) knownInAll(in members) names {
+// setInAll returns the labels that are set for every cluster of a set.
+func (f *fleet) setInAll(in members) names {
 	out := f.all()
 	for i, ok := range in {
 		if ok {
-			out &= f.known[i]
+			out &= f.set[i]
 		}
 	}
 	return out
@@ -176,12 +190,27 @@ func (f *fleet) distinct(a, b members, kept names) bool {
 	return true
 }
 
+// surely tells whether series of any two clusters of a and b differ in one of
+// the labels kept even if one of the two has series with a label that it
+// lacked.
+func (f *fleet) surely(a, b members, kept names) bool {
+	for i := range a {
+		for j := range b {
+			apart := f.apart[i][j] & kept
+			if i != j && a[i] && b[j] && apart&f.set[i]&f.set[j] == 0 && (apart&f.set[i] == 0 || apart&f.set[j] == 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // pick returns the matchers that cluster i is sent, and whether it can have
-// series that match. Matchers on labels known in it are decided here.
+// series that match. Matchers on labels that are set for it are decided here.
 func (f *fleet) pick(i int, matchers []*labels.Matcher) ([]*labels.Matcher, bool) {
 	var send []*labels.Matcher
 	for _, m := range matchers {
-		if f.bit[m.Name]&f.known[i] == 0 {
+		if f.bit[m.Name]&f.set[i] == 0 {
 			send = append(send, m)
 		} else if !m.Matches(f.clusters[i].Labels[m.Name]) {
 			return nil, false
@@ -199,7 +228,8 @@ func (f *fleet) matching(v *parser.VectorSelector) members {
 	return out
 }
 
-// foreign returns the labels that no series of a cluster should have itself.
+// foreign returns the labels that are set for a cluster: no series of it
+// should have them itself.
 func foreign(c Cluster) []string {
 	out := slices.Concat(slices.Collect(maps.Keys(c.Labels)), c.Dropped)
 	slices.Sort(out)

@@ -72,6 +72,7 @@ func newOracle(t testing.TB, seed uint64, clusters ...Cluster) *oracle {
 		if seed%2 == 0 {
 			own = slices.DeleteFunc(own, func(s series) bool { return slices.ContainsFunc(foreign(c), s.labels.Has) })
 		}
+		own = lacking(c, own)
 		o.members = append(o.members, load(t, own))
 		for _, s := range own {
 			o.clusters[i].Unclean = o.clusters[i].Unclean || slices.ContainsFunc(foreign(c), s.labels.Has)
@@ -88,6 +89,21 @@ func newOracle(t testing.TB, seed uint64, clusters ...Cluster) *oracle {
 	slices.SortFunc(o.labels, labels.Compare)
 	o.reference = load(t, all)
 	return o
+}
+
+// lacking returns series without those that have a label which the cluster
+// lacks; one that is late has some under a label that tells another.
+func lacking(c Cluster, own []series) []series {
+	out := slices.DeleteFunc(own, func(s series) bool { return slices.ContainsFunc(c.Absent, s.labels.Has) })
+	if c.Name != late {
+		return out
+	}
+	for i, s := range out {
+		if b := labels.NewBuilder(s.labels); i%3 == 0 {
+			out[i].labels = b.Set("region", "y").Labels()
+		}
+	}
+	return out
 }
 
 // ask runs a query over a window.

@@ -40,6 +40,11 @@ type Cluster struct {
 	Name    string
 	Labels  map[string]string // external labels: known, and the same on every series
 	Dropped []string          // replica labels: known to be absent
+	// Absent are labels known elsewhere that no series of the cluster had when it
+	// was asked. They tell clusters apart where a series that has one all the same
+	// shows in the answer; where it may not, two clusters are told apart by them
+	// only if both lack a label of the other.
+	Absent []string
 	// Unclean tells that some series of the cluster have one of these labels
 	// themselves. Two of them may then be one series under the external labels,
 	// and only what shows this in its answer is pushed. Where it is not told,

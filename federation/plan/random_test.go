@@ -33,12 +33,26 @@ var fleets = map[string][]Cluster{
 		{Labels: map[string]string{"cluster": "b", "region": "x"}, Pushes: PushAll},
 		{Labels: map[string]string{"region": "y"}, Pushes: PushAll},
 	},
+	"lacking": {
+		{Labels: map[string]string{"cluster": "a"}, Absent: []string{"region"}, Pushes: PushAll},
+		{Labels: map[string]string{"cluster": "b", "region": "x"}, Pushes: PushAll},
+		{Labels: map[string]string{"region": "y"}, Absent: []string{"cluster"}, Pushes: PushAll},
+	},
+	"late": {
+		{Name: late, Labels: map[string]string{"cluster": "a"}, Absent: []string{"region"}, Pushes: PushAll},
+		{Labels: map[string]string{"cluster": "b", "region": "x"}, Pushes: PushAll},
+		{Labels: map[string]string{"region": "y"}, Absent: []string{"cluster"}, Pushes: PushAll},
+	},
 	"own": {
 		{Labels: map[string]string{"cluster": "a"}, Pushes: PushAll},
 		{Labels: map[string]string{"cluster": "b"}, Pushes: PushSelectors},
 		{Dropped: []string{"cluster"}, Pushes: PushAll},
 	},
 }
+
+// late is a cluster that has series with what it is said to lack: they came
+// after it was asked.
+const late = "late"
 
 // Random queries, planned over random data, have the answers of one
 // Prometheus.

@@ -89,22 +89,26 @@ func evaluated(was, left parser.Expr) parser.Expr {
 
 // sendAggregate groups by the known labels of the cluster too where the
 // answer shows every group: no series should have them, and if one has, the
-// plan does not hold. Elsewhere such labels are as good as overwritten.
+// plan does not hold. Elsewhere those that are set are as good as overwritten.
 func (b *builder) sendAggregate(e *parser.AggregateExpr, i int, shown bool) parser.Expr {
 	out := *e
 	if out.Expr = b.send(e.Expr, i, shown && !selects(e.Op)); out.Expr == nil {
 		return nil
 	}
+	known := b.replaced[i]
+	if shown {
+		known = b.foreign[i]
+	}
 	if e.Without == shown {
-		out.Grouping = without(e.Grouping, b.foreign[i])
+		out.Grouping = without(e.Grouping, known)
 	} else {
-		out.Grouping = union(e.Grouping, b.foreign[i])
+		out.Grouping = union(e.Grouping, known)
 	}
 	return &out
 }
 
-// sendBinary leaves out a side of which the cluster has no series, and known
-// labels out of what is matched: both sides have the same.
+// sendBinary leaves out a side of which the cluster has no series, and labels
+// that are set for it out of what is matched: both sides have the same.
 func (b *builder) sendBinary(e *parser.BinaryExpr, i int, shown bool) parser.Expr {
 	vectors := e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector
 	shown = shown && !vectors && (!e.Op.IsComparisonOperator() || e.ReturnBool)
@@ -123,9 +127,9 @@ func (b *builder) sendBinary(e *parser.BinaryExpr, i int, shown bool) parser.Exp
 	if vectors {
 		matching := *e.VectorMatching
 		if matching.On {
-			matching.MatchingLabels = without(matching.MatchingLabels, b.foreign[i])
+			matching.MatchingLabels = without(matching.MatchingLabels, b.replaced[i])
 		} else {
-			matching.MatchingLabels = union(matching.MatchingLabels, b.foreign[i])
+			matching.MatchingLabels = union(matching.MatchingLabels, b.replaced[i])
 		}
 		out.VectorMatching = &matching
 	}
