@@ -48,7 +48,8 @@ func New(c Config) (*Federation, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Federation{config: c, metrics: m, runs: counted, memory: newMemory(), parser: parser.NewParser(parser.Options{})}
+	f := &Federation{config: c, metrics: m, runs: counted, memory: newMemory()}
+	f.parser = parser.NewParser(parser.Options{ExperimentalDurationExpr: true}) // as Prometheus has it by default
 	f.trees = newTreeParser(f.parser)
 	for _, one := range c.Clusters {
 		cl, err := newCluster(one, c.Timeout, m)

@@ -140,7 +140,9 @@ func (w *world) setReference(t testing.TB) {
 	w.parser, w.engine = newReferenceEngine()
 }
 
-func newReferenceParser() parser.Parser { return parser.NewParser(parser.Options{}) }
+func newReferenceParser() parser.Parser {
+	return parser.NewParser(parser.Options{ExperimentalDurationExpr: true})
+}
 
 // newReferenceEngine returns a Prometheus' engine with the defaults that
 // federation has.

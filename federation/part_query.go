@@ -103,6 +103,7 @@ func (f *Federation) newQuery(ctx context.Context, what asked) (promql.Query, er
 	if what.expr, err = f.parser.ParseExpr(what.text); err != nil {
 		return nil, err
 	}
+	what.resolve(f.parser)
 	q := &query{asked: what, federation: f, failPartial: failsPartial(ctx)}
 	enforce(ctx, q.expr)
 	q.members = f.members()
