@@ -135,6 +135,9 @@ func grafanaRequests(w *apiWorld) []apiRequest {
 	return []apiRequest{
 		{"query", url.Values{"query": {"1+1"}, "time": {end + ".5"}}},
 		{"query_range", span("query", `sum by (cluster) (max_over_time(shop_requests_total{cluster=~"hangzhou|beijing"}[1m0s]))`, "step", "15")},
+		{"query_range", span("query", `sum by (cluster) (sum_over_time(shop_requests_total[step() * 4] offset -(2s * 5)))`, "step", "15")},
+		{"query_range", span("query", `max_over_time(shop_requests_total[range():step()])`, "step", "15")},
+		{"query", url.Values{"query": {"up[5m / 0]"}, "time": {end}}},
 		{"query_exemplars", span("query", `shop_requests_total{cluster=~"hangzhou|beijing"}`)},
 		{"labels", span("limit", "40000", "match[]", held)},
 		{"labels", span("match[]", "shop_requests_total", "match[]", "late")},
@@ -173,6 +176,7 @@ func TestCatalogue(t *testing.T) {
 			}
 		}
 	}
+	t.Run("features", w.testFeatures)
 	t.Run("rules", w.testRules)
 	t.Run("tsdb", w.testTSDB)
 	t.Run("federate", w.testFederate)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
+	"github.com/prometheus/prometheus/util/features"
 
 	"github.com/midwatch-slo/midwatch/federation/plan"
 )
@@ -29,8 +30,9 @@ type Federation struct {
 	memory   *memory
 	parser   parser.Parser
 	trees    *treeParser
-	engine   *promql.Engine // evaluates trees
-	inner    *promql.Engine // evaluates parts over what is held here
+	engine   *promql.Engine     // evaluates trees
+	inner    *promql.Engine     // evaluates parts over what is held here
+	features features.Collector // of what queries can
 	handler  http.Handler
 }
 
@@ -60,13 +62,14 @@ func New(c Config) (*Federation, error) {
 		f.clusters = append(f.clusters, cl)
 	}
 	f.fixed = fixedMembers(f.clusters, c.Local)
-	f.engine = newEngine(&f.config, f.trees, make(turnstile, c.MaxQueries))
-	f.inner = newEngine(&f.config, f.parser, nil)
+	f.features = features.NewRegistry()
+	f.engine = newEngine(&f.config, f.trees, make(turnstile, c.MaxQueries), f.features)
+	f.inner = newEngine(&f.config, f.parser, nil, nil)
 	f.handler = newHandler(f)
 	return f, nil
 }
 
-func newEngine(c *Config, p parser.Parser, tracker promql.QueryTracker) *promql.Engine {
+func newEngine(c *Config, p parser.Parser, tracker promql.QueryTracker, can features.Collector) *promql.Engine {
 	return promql.NewEngine(promql.EngineOpts{
 		Logger:                   c.Logger,
 		MaxSamples:               c.MaxSamples,
@@ -77,6 +80,7 @@ func newEngine(c *Config, p parser.Parser, tracker promql.QueryTracker) *promql.
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
 		Parser:                   p,
+		FeatureRegistry:          can,
 	})
 }
 

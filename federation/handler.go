@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"time"
@@ -17,6 +18,12 @@ const (
 	partialHeader = "X-Midwatch-Partial"
 	partialParam  = "partial"
 
+	// planHeader and planParam say whether parts of a query may be evaluated
+	// in the clusters: "on" (the default), or "off" to see that its answer is
+	// the same, or what the clusters' part of it costs.
+	planHeader = "X-Midwatch-Plan"
+	planParam  = "plan"
+
 	// maxFormBytes bounds a POST body, as net/http bounds a form.
 	maxFormBytes = 10 << 20
 )
@@ -25,7 +32,9 @@ const (
 // /federate. Parameters, errors and the bytes of an answer are Prometheus'
 // own; all labels include the external ones. The parameter partial=fail, or
 // the header X-Midwatch-Partial: fail, makes a request fail where it would be
-// answered without some cluster.
+// answered without some cluster. The parameter plan=off, or the header
+// X-Midwatch-Plan: off, has a query evaluated as a whole here, as Unplanned
+// does.
 //
 // What a request may see is bounded by WithMatchers of its context.
 func (f *Federation) Handler() http.Handler { return f.handler }
@@ -34,7 +43,7 @@ func newHandler(f *Federation) http.Handler {
 	mux := http.NewServeMux()
 	upstream := route.New()
 	newAPI(f).Register(upstream.WithPrefix("/api/v1"))
-	for _, path := range []string{"query", "query_range", "format_query", "parse_query", "series", "labels", "label/"} {
+	for _, path := range upstreamPaths() {
 		mux.Handle("/api/v1/"+path, upstream)
 	}
 	mux.Handle("/api/v1/query_exemplars", saying(upstream))
@@ -43,11 +52,22 @@ func newHandler(f *Federation) http.Handler {
 		own.Get("/api/v1/"+path, f.serve(answer))
 		mux.Handle("/api/v1/"+path, own)
 	}
+	own.Options("/api/v1/*path", noContent)
+	for path, why := range refused() {
+		mux.Handle("/api/v1/"+path, refusal(path, why))
+	}
+	mux.HandleFunc("GET /api/v1/notifications/live", noContent)
 	mux.HandleFunc("GET /federate", f.federate)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		respondError(w, http.StatusNotFound, "not_found", "federation does not serve this path")
 	})
-	return partial(mux)
+	return choosing(mux)
+}
+
+// upstreamPaths are what Prometheus' own code answers, over the federation;
+// it says itself that its search is not enabled.
+func upstreamPaths() []string {
+	return []string{"query", "query_range", "format_query", "parse_query", "series", "labels", "label/", "search/", "features"}
 }
 
 // endpoints are what is not answered by Prometheus' own code, since that asks
@@ -57,6 +77,7 @@ func (f *Federation) endpoints() map[string]endpoint {
 		"rules":              f.rules,
 		"alerts":             f.alerts,
 		"alertmanagers":      f.alertmanagers,
+		"notifications":      notifications,
 		"targets":            f.targets,
 		"targets/metadata":   f.targetMetadata,
 		"scrape_pools":       f.scrapePools,
@@ -66,6 +87,7 @@ func (f *Federation) endpoints() map[string]endpoint {
 		"status/flags":       f.flags,
 		"status/runtimeinfo": runtimeInfo(time.Now().UTC()),
 		"status/tsdb":        f.tsdbStatus,
+		"status/walreplay":   walReplay,
 	}
 }
 
@@ -77,7 +99,7 @@ func newAPI(f *Federation) *v1.API {
 	return v1.NewAPI(f, catalogue{f}, nil, nil, exemplars{fed: f}, nil, nil, nil,
 		func() config.Config { return config.Config{} }, nil, v1.GlobalURLOptions{}, pass,
 		nil, "", false, false, 0, f.config.Logger, nil, 0, 1, 0, false, none, nil, nil, nil, nil, nil, nil, nil,
-		false, nil, false, false, false, false, f.config.LookbackDelta, false, false, statusCode, nil,
+		false, nil, false, false, false, false, f.config.LookbackDelta, false, false, statusCode, withFeatures(f.features),
 		v1.OpenAPIOptions{IncludePaths: []string{"/query"}}, f.parser)
 }
 
@@ -87,22 +109,33 @@ func statusCode[N comparable](typ N, _ error) (int, bool) {
 	return http.StatusServiceUnavailable, any(typ) == any(v1.ErrorUnavailable)
 }
 
-// partial reads what a request does about missing clusters.
-func partial(next http.Handler) http.Handler {
+// choosing reads what a request chooses: what it does about missing clusters,
+// and whether it is planned.
+func choosing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
-		mode := r.FormValue(partialParam)
-		if mode == "" {
-			mode = r.Header.Get(partialHeader)
-		}
-		switch mode {
+		ctx := r.Context()
+		switch choice(r, partialParam, partialHeader) {
 		case "fail":
-			r = r.WithContext(FailPartial(r.Context()))
+			ctx = FailPartial(ctx)
 		case "", "warn":
 		default:
 			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want warn or fail", partialParam))
 			return
 		}
-		next.ServeHTTP(w, r)
+		switch choice(r, planParam, planHeader) {
+		case "off":
+			ctx = Unplanned(ctx)
+		case "", "on":
+		default:
+			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want on or off", planParam))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// choice returns a parameter, or the header that stands for it.
+func choice(r *http.Request, param, header string) string {
+	return cmp.Or(r.FormValue(param), r.Header.Get(header))
 }
