@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -167,6 +168,9 @@ func checkChunk(c prompb.Chunk) error {
 	}
 	if len(c.Data) < minChunkBytes {
 		return fmt.Errorf("a chunk of %d bytes", len(c.Data))
+	}
+	if !fits(chunkenc.Encoding(c.Type), c.Data) {
+		return errors.New("a chunk has histograms that there are not")
 	}
 	return nil
 }
