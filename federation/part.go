@@ -38,6 +38,7 @@ type pieceKey struct {
 	text    string
 	labels  string
 	keep    string
+	grouped bool
 	sums    bool
 }
 
@@ -55,18 +56,19 @@ func (q *querier) selectPart(ctx context.Context, part *plan.Part) storage.Serie
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ctx = q.begin(ctx)
-	set := &partSet{querier: q, at: -1, pieces: make([]*piece, len(part.Queries))}
+	set := &partSet{querier: q, part: part, at: -1, pieces: make([]*piece, len(part.Queries))}
 	for i := range part.Queries {
-		set.pieces[i] = q.ask(ctx, &part.Queries[i], part.Window)
+		set.pieces[i] = q.ask(ctx, part, &part.Queries[i])
 	}
 	return set
 }
 
 // ask puts a query of a part to its cluster, unless the same was already put.
 // The caller holds the lock.
-func (q *querier) ask(ctx context.Context, one *plan.Query, w plan.Window) *piece {
+func (q *querier) ask(ctx context.Context, part *plan.Part, one *plan.Query) *piece {
+	w, grouped := part.Window, part.Quantile != nil
 	given := labels.FromMap(one.Labels)
-	key := pieceKey{cluster: one.Cluster, window: w, text: one.Text, labels: given.String(), sums: one.Sums}
+	key := pieceKey{cluster: one.Cluster, window: w, text: one.Text, labels: given.String(), grouped: grouped, sums: one.Sums}
 	if one.Projected {
 		key.keep = strconv.Quote(strings.Join(one.Keep, "\xff")) // of all labels it is empty
 	}
@@ -80,7 +82,7 @@ func (q *querier) ask(ctx context.Context, one *plan.Query, w plan.Window) *piec
 	q.pieces[key] = p
 	q.running.Go(func() {
 		var err error
-		if p.answer, err = q.evaluate(ctx, one, w, given); err != nil {
+		if p.answer, err = q.evaluate(ctx, evaluation{query: one, window: w, labels: given, grouped: grouped}); err != nil {
 			q.stop(err) // nobody needs the rest
 		}
 	})
@@ -89,16 +91,15 @@ func (q *querier) ask(ctx context.Context, one *plan.Query, w plan.Window) *piec
 
 // evaluate returns what a cluster answers. An error is one that the query
 // cannot go on with.
-func (q *querier) evaluate(ctx context.Context, one *plan.Query, w plan.Window, given labels.Labels) (*answer.Answer, error) {
-	f := q.federation
-	if one.Cluster >= len(f.clusters) {
-		return q.evaluateLocal(ctx, f.config.Local[one.Cluster-len(f.clusters)], one, w, given)
+func (q *querier) evaluate(ctx context.Context, e evaluation) (*answer.Answer, error) {
+	f, member := q.federation, e.query.Cluster
+	if member >= len(f.clusters) {
+		return q.evaluateLocal(ctx, f.config.Local[member-len(f.clusters)], e.query, e.window, e.labels)
 	}
-	c := f.clusters[one.Cluster]
+	c := f.clusters[member]
 	q.scope.ask(c)
-	a, err := c.evaluate(ctx, evaluation{
-		query: one, window: w, labels: given, lookback: q.lookback, pushes: q.members[one.Cluster].Pushes, scope: q.scope,
-	})
+	e.lookback, e.pushes, e.scope = q.lookback, q.members[member].Pushes, q.scope
+	a, err := c.evaluate(ctx, e)
 	var unheld unheldError
 	switch {
 	case ctx.Err() != nil:
@@ -123,6 +124,7 @@ func (q *querier) evaluate(ctx context.Context, one *plan.Query, w plan.Window, 
 // partSet is the series of a part, those of all clusters.
 type partSet struct {
 	querier *querier
+	part    *plan.Part
 	pieces  []*piece
 	series  []*answer.Series
 	at      int
@@ -157,8 +159,26 @@ func (s *partSet) settle() error {
 		return err
 	}
 	s.querier.scope.tellForced(s.notes)
-	s.series = inOrder(there)
+	if s.part.Quantile != nil {
+		s.series = s.quantile(there)
+	} else {
+		s.series = inOrder(there)
+	}
 	return nil
+}
+
+// quantile returns what a part that is a quantile stands for.
+func (s *partSet) quantile(of []*piece) []*answer.Series {
+	g := gridOf(s.part.Window)
+	answers := make([]*answer.Answer, len(of))
+	for i, p := range of {
+		answers[i] = p.answer
+	}
+	var keep []string
+	if len(of) > 0 {
+		keep = of[0].query.Keep
+	}
+	return answer.Quantile(*s.part.Quantile, &g, keep, answers)
 }
 
 // At returns the current series.

@@ -29,6 +29,7 @@ type evaluation struct {
 	query    *plan.Query
 	window   plan.Window
 	labels   labels.Labels
+	grouped  bool // series that are alike in what is kept are wanted together
 	lookback time.Duration
 	pushes   plan.Pushes // what it was planned to be able to
 	scope    *scope
@@ -121,10 +122,10 @@ func (c *cluster) request(ctx context.Context, r *replica, e evaluation, g answe
 	if resp.StatusCode != http.StatusOK {
 		return nil, c.refusal(resp, e)
 	}
+	whole := g.Steps == gridOf(e.window).Steps // else pieces are joined by their labels
 	a, err := answer.Decode(&budgetReader{r: resp.Body, budget: &e.scope.budget}, answer.Request{
 		Grid: g, Labels: e.labels, Foreign: e.query.Foreign, Sums: e.query.Sums, Hold: e.scope.hold,
-		Projected: e.query.Projected && g.Steps == gridOf(e.window).Steps, // pieces are joined by their labels
-		Keep:      e.query.Keep,
+		Projected: whole && e.query.Projected, Keep: e.query.Keep, Grouped: whole && e.grouped,
 	})
 	return a, inTime(ctx, c.understood(err, e))
 }

@@ -18,6 +18,7 @@ const (
 	minBlockSeries = 4
 	blockSeries    = 1 << 10
 	maxLabels      = 1 << 10 // of one series
+	noteSamples    = 64      // of which Hold is told at once
 )
 
 // Unfit says why an answer cannot stand for a part of a larger query, though
@@ -59,6 +60,9 @@ type Request struct {
 	// Series that are then alike stay as many.
 	Projected bool
 	Keep      []string
+	// Grouped says, where Projected does, that those that are alike are wanted
+	// together, as Groups.
+	Grouped bool
 	// Sums says that values are sums of which others are made.
 	Sums bool
 	// Hold takes note of n samples more that are held, and ends the decoding
@@ -69,6 +73,7 @@ type Request struct {
 // Answer is what a server answered.
 type Answer struct {
 	Series []*Series
+	Groups []*Group // instead of series, where that was asked for
 	// Warnings and Infos are as the server wrote them, at most 32 of each.
 	Warnings, Infos []string
 	// Partial says that the server itself says that data is missing.
@@ -79,8 +84,14 @@ type Answer struct {
 // included.
 func (a *Answer) Samples() int {
 	n := 0
-	for i := range a.Series {
-		n += len(a.Series[i].values)
+	for _, s := range a.Series {
+		n += len(s.values)
+	}
+	for _, g := range a.Groups {
+		n += len(g.values)
+		for _, s := range g.series {
+			n += len(s.values)
+		}
 	}
 	return n
 }
@@ -97,11 +108,12 @@ func Overflows(f float64) bool { return math.Abs(f) > maxSum }
 // Failure for an error that the server answered, the error of Hold, or one of
 // reading, of which the end of a cut answer is an io.ErrUnexpectedEOF.
 func Decode(r io.Reader, req Request) (*Answer, error) {
+	req.Grouped = req.Grouped && req.Projected
 	d := decoder{
 		scanner: scanner{r: r, buf: make([]byte, firstBufferBytes)},
 		req:     &req,
 		scratch: labels.NewScratchBuilder(16),
-		kept:    map[string]labels.Labels{},
+		kept:    map[string]*Group{},
 	}
 	req.Labels.Range(func(l labels.Label) { d.added = append(d.added, l) })
 	for _, l := range d.added {
@@ -112,6 +124,9 @@ func Decode(r io.Reader, req Request) (*Answer, error) {
 		return nil, err
 	}
 	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	if err := d.note(); err != nil {
 		return nil, err
 	}
 	return &d.out, nil
@@ -128,15 +143,20 @@ type decoder struct {
 	spans   []span // names and values of its labels, by turns
 	scratch labels.ScratchBuilder
 	labels  labels.Labels
+	group   *Group // of a projected answer
 	key     []byte
 	first   int
 	values  []float64 // at the end of block
 	step    int       // the one after that of the last value
 	unnoted int       // samples of which Hold does not know yet
 
-	kept  map[string]labels.Labels // by what is kept of labels, as it was read
-	block []float64                // that values are taken of
-	made  []Series                 // a block of them
+	kept  map[string]*Group // by what is kept of labels, as it was read
+	block []float64         // that values are taken of
+	made  []Series          // a block of them
+
+	names []labelName // of the series before, as they were read
+	when  []byte      // the time of a sample before, as it was read
+	at    int64       // what it means
 }
 
 // key is a member's name that means something.
@@ -252,8 +272,15 @@ func (d *decoder) data() (answered bool, err error) {
 // series reads one series.
 func (d *decoder) series() error {
 	d.labels, d.values, d.step = labels.EmptyLabels(), d.block[len(d.block):], 0
-	labelled := false
-	err := d.members(func(k key) error {
+	labelled := d.quickLabels()
+	if labelled {
+		if done, err := d.quickValue(); err != nil {
+			return err
+		} else if done {
+			return d.closeSeries()
+		}
+	}
+	read := func(k key) error {
 		switch k {
 		case keyMetric:
 			labelled = true
@@ -267,7 +294,13 @@ func (d *decoder) series() error {
 		default:
 			return d.skip(0)
 		}
-	})
+	}
+	var err error
+	if labelled {
+		err = d.remaining(read)
+	} else {
+		err = d.members(read)
+	}
 	if err != nil {
 		return err
 	}
@@ -282,13 +315,21 @@ func (d *decoder) closeSeries() error {
 	if n == 0 {
 		return nil
 	}
+	if d.req.Grouped && d.req.Grid.Steps == 1 {
+		d.group.values = append(d.group.values, d.values...)
+		return nil
+	}
 	d.block = d.block[:len(d.block)+n]
 	if len(d.made) == cap(d.made) {
 		d.made = make([]Series, 0, min(blockSeries, max(minBlockSeries, 2*cap(d.made))))
 	}
 	d.made = append(d.made, Series{labels: d.labels, grid: &d.req.Grid, first: d.first, values: slices.Clip(d.values)})
-	d.out.Series = append(d.out.Series, &d.made[len(d.made)-1])
-	return d.note()
+	if one := &d.made[len(d.made)-1]; d.req.Grouped {
+		d.group.series = append(d.group.series, one)
+	} else {
+		d.out.Series = append(d.out.Series, one)
+	}
+	return nil
 }
 
 // note tells of samples that Hold does not know yet.

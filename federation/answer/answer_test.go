@@ -404,29 +404,50 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[10,"NaN"],[12,"-Inf"]]}]},"isPartial":true}`))
 	f.Add([]byte(`{"status":"error","errorType":"execution","error":"x","x":[{"y":[]}]}`))
 	f.Add([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[10,{"count":"1"}]}]}}`))
+	f.Add([]byte(`{"status":"success","data":{"result":[{"metric":{"app":"a","x":"1"},"value":[10,"1"]},{"metric":{"app":"a","x":"2"},"value":[10.000,"2e-1"]}]}}`))
+	f.Add([]byte(`{"status":"success","data":{"result":[{"metric":{"app":"a"},"value":[10,"1"]},{"metric":{"app":"a","cluster":""},"value":[10,"2"]},{"metric":{"app":"","cluster":"x"},"value":[10,"2"]}]}}`))
+	f.Add([]byte(`{"status":"success","data":{"result":[{"metric":{"a":"a"},"values":[[10,"1"],[11,"2"]]},{"metric":{"a":"a"},"value":[12,"2"],"values":[[13,"4"] ]}]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req := answer.Request{Grid: answer.Grid{Start: 10_000, Step: 1000, Steps: 4}, Labels: labels.FromStrings("cluster", "a")}
-		whole, err := answer.Decode(bytes.NewReader(body), req)
-		apart, errApart := answer.Decode(iotest.OneByteReader(bytes.NewReader(body)), req)
-		if fmt.Sprint(err) != fmt.Sprint(errApart) {
-			t.Fatalf("whole: %v; byte by byte: %v", err, errApart)
-		}
-		if err != nil {
-			return
-		}
-		if len(whole.Series) != len(apart.Series) {
-			t.Fatalf("whole: %d series; byte by byte: %d", len(whole.Series), len(apart.Series))
-		}
-		for i := range whole.Series {
-			a, b := whole.Series[i], apart.Series[i]
-			if !labels.Equal(a.Labels(), b.Labels()) || !samePoints(read(t, a, req.Grid), read(t, b, req.Grid)) {
-				t.Fatalf("%s and %s differ", a.Labels(), b.Labels())
-			}
-			if _, twice := a.Labels().HasDuplicateLabelNames(); twice || a.Labels().Get("cluster") != "a" {
-				t.Fatalf("labels %s", a.Labels())
+		for _, steps := range []int{1, 4} {
+			req := answer.Request{Grid: answer.Grid{Start: 10_000, Step: 1000, Steps: steps}, Labels: labels.FromStrings("cluster", "a")}
+			for _, req.Projected = range []bool{false, true} {
+				req.Keep = []string{"app", "cluster"}
+				sameDecoded(t, body, req)
 			}
 		}
 	})
+}
+
+// sameDecoded compares what is decoded of a body at once, where series are read
+// quickly, with what is decoded byte by byte.
+func sameDecoded(t *testing.T, body []byte, req answer.Request) {
+	t.Helper()
+	whole, err := answer.Decode(bytes.NewReader(body), req)
+	apart, errApart := answer.Decode(iotest.OneByteReader(bytes.NewReader(body)), req)
+	if fmt.Sprint(err) != fmt.Sprint(errApart) {
+		t.Fatalf("whole: %v; byte by byte: %v", err, errApart)
+	}
+	if err != nil {
+		return
+	}
+	if len(whole.Series) != len(apart.Series) {
+		t.Fatalf("whole: %d series; byte by byte: %d", len(whole.Series), len(apart.Series))
+	}
+	for i := range whole.Series {
+		a, b := whole.Series[i], apart.Series[i]
+		if !labels.Equal(a.Labels(), b.Labels()) || !samePoints(read(t, a, req.Grid), read(t, b, req.Grid)) {
+			t.Fatalf("%s and %s differ", a.Labels(), b.Labels())
+		}
+		if _, twice := a.Labels().HasDuplicateLabelNames(); twice || a.Labels().Get("cluster") != "a" {
+			t.Fatalf("labels %s", a.Labels())
+		}
+	}
+	if req.Grouped = req.Projected; req.Grouped {
+		grouped, err := answer.Decode(bytes.NewReader(body), req)
+		if err != nil || grouped.Samples() != whole.Samples() {
+			t.Fatalf("grouped: %d samples, want %d: %v", grouped.Samples(), whole.Samples(), err)
+		}
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -382,6 +382,12 @@ func (s *scanner) members(read func(key) error) error {
 	if empty, err := s.empty('{', '}'); err != nil || empty {
 		return err
 	}
+	return s.remaining(read)
+}
+
+// remaining reads the members that are left of an object, of which there is
+// one.
+func (s *scanner) remaining(read func(key) error) error {
 	for {
 		k, err := s.key()
 		if err != nil {

@@ -2,7 +2,6 @@ package answer
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -43,7 +42,7 @@ func (d *decoder) metric() error {
 	if d.req.Projected {
 		return d.project()
 	}
-	return d.build(func(string) bool { return true })
+	return d.build(everyName)
 }
 
 // project finds the labels of which the same was kept before, or makes them.
@@ -56,19 +55,30 @@ func (d *decoder) project() error {
 		case slices.Contains(d.foreign, string(name)): // without a copy
 			return Foreign
 		case slices.Contains(d.req.Keep, string(name)):
-			d.key = append(binary.AppendUvarint(d.key, uint64(len(name))), name...)
-			d.key = append(binary.AppendUvarint(d.key, uint64(len(val))), val...)
+			d.key = appendText(appendText(d.key, name), val)
 		}
 	}
-	known := false
-	if d.labels, known = d.kept[string(d.key)]; known {
+	if d.known() {
 		return nil
 	}
 	if err := d.build(func(name string) bool { return slices.Contains(d.req.Keep, name) }); err != nil {
 		return err
 	}
-	d.kept[string(d.key)] = d.labels
+	d.group = &Group{labels: d.labels}
+	d.kept[string(d.key)] = d.group
+	if d.req.Grouped {
+		d.out.Groups = append(d.out.Groups, d.group)
+	}
 	return nil
+}
+
+// known takes the labels of which the same is kept as of others before.
+func (d *decoder) known() bool {
+	g, ok := d.kept[string(d.key)]
+	if ok {
+		d.group, d.labels = g, g.labels
+	}
+	return ok
 }
 
 // copied tells whether label sets copy the texts that they are made of.
@@ -83,6 +93,8 @@ func (d *decoder) view(p span) string {
 	}
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
+
+func everyName(string) bool { return true }
 
 // build makes the labels of what was read and is kept, with those that are
 // added.
@@ -125,8 +137,16 @@ func (d *decoder) build(keep func(name string) bool) error {
 	return nil
 }
 
+// appendText appends a text in a way that tells where it ends.
+func appendText[T string | []byte](to []byte, text T) []byte {
+	return append(binary.AppendUvarint(to, uint64(len(text))), text...)
+}
+
 // sample reads a time and a value.
 func (d *decoder) sample() error {
+	if t, f, ok := d.quickSample(); ok {
+		return d.add(t, f)
+	}
 	if err := d.take('['); err != nil {
 		return err
 	}
@@ -164,7 +184,7 @@ func (d *decoder) add(t int64, f float64) error {
 	}
 	d.push(f)
 	d.step = step + 1
-	if d.unnoted++; d.unnoted == blockValues {
+	if d.unnoted++; d.unnoted == noteSamples {
 		return d.note()
 	}
 	return nil
@@ -258,15 +278,8 @@ func (d *decoder) float() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	b := d.bytes(p)
-	if f, ok := fastInteger(b); ok {
-		return f, nil
-	}
-	f, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(b), len(b)), 64)
-	if errors.Is(err, strconv.ErrRange) {
-		return f, nil
-	}
-	if err != nil {
+	f, ok := toFloat(d.bytes(p))
+	if !ok {
 		return 0, Broken("a value is not a number")
 	}
 	return f, nil

@@ -201,6 +201,9 @@ func (o *oracle) execute(t testing.TB, p *Plan, query string, w Window) (*promql
 			}
 			answers.parts[own] = append(answers.parts[own], all...)
 		}
+		if part.Quantile != nil && len(part.Queries) > 0 {
+			answers.parts[own] = o.quantile(t, part, answers)
+		}
 	}
 	o.tree.expr = p.Expr
 	res := ask(o.planned, answers, query, w)
@@ -214,6 +217,21 @@ func (o *oracle) execute(t testing.TB, p *Plan, query string, w Window) (*promql
 		res.Warnings.Add(fmt.Errorf("%s (1:%s)", note, where))
 	}
 	return res, true
+}
+
+// quantile has an engine evaluate what a part stands for over the series of its
+// queries.
+func (o *oracle) quantile(t testing.TB, part Part, over storage.Queryable) []storage.Series {
+	t.Helper()
+	o.tree.expr = &parser.AggregateExpr{
+		Op: parser.QUANTILE, Param: &parser.NumberLiteral{Val: *part.Quantile}, Grouping: part.Queries[0].Keep,
+		Expr: &parser.VectorSelector{LabelMatchers: part.Selector.LabelMatchers},
+	}
+	out, ok := placeholders(Query{}, part.Window, ask(o.planned, over, "", part.Window))
+	if !ok {
+		t.Fatalf("no quantile of %s", part.Queries[0].Text)
+	}
+	return out
 }
 
 var position = regexp.MustCompile(`^(.*) \(1:(\d+)\)$`)

@@ -31,28 +31,37 @@ func (b *builder) aggregation(e *parser.AggregateExpr, at moment) parser.Expr {
 	}
 	e.Expr = b.rewrite(e.Expr, at)
 	if e.Op != parser.COUNT_VALUES && !e.Without {
-		b.project(e.Expr, e.Grouping)
+		return b.project(e)
 	}
 	return e
 }
 
-// project notes that of a part, if that is what an expression is, only some
-// labels are looked at: the engine does not ask whether what it aggregates
-// has series twice.
-func (b *builder) project(e parser.Expr, keep []string) {
-	for paren, ok := e.(*parser.ParenExpr); ok; paren, ok = e.(*parser.ParenExpr) {
-		e = paren.Expr
+// project notes that of a part, if that is what is aggregated, only some labels
+// are looked at: the engine does not ask whether what it aggregates has series
+// twice. A quantile that is given as a number, of which the engine says
+// nothing, needs no engine: the part stands for it as a whole.
+func (b *builder) project(e *parser.AggregateExpr) parser.Expr {
+	arg := e.Expr
+	for paren, ok := arg.(*parser.ParenExpr); ok; paren, ok = arg.(*parser.ParenExpr) {
+		arg = paren.Expr
 	}
 	last := len(b.parts) - 1
-	if last < 0 || e != parser.Expr(b.parts[last].Selector) {
-		return
+	if last < 0 || arg != parser.Expr(b.parts[last].Selector) {
+		return e
 	}
-	queries := b.parts[last].Queries
-	for i := range queries {
-		queries[i].Projected, queries[i].Keep = true, keep
-		queries[i].Labels = maps.Clone(queries[i].Labels)
-		maps.DeleteFunc(queries[i].Labels, func(name, _ string) bool { return !slices.Contains(keep, name) })
+	part := &b.parts[last]
+	for i := range part.Queries {
+		one := &part.Queries[i]
+		one.Projected, one.Keep = true, e.Grouping
+		one.Labels = maps.Clone(one.Labels)
+		maps.DeleteFunc(one.Labels, func(name, _ string) bool { return !slices.Contains(e.Grouping, name) })
 	}
+	if e.Op != parser.QUANTILE || !within(e.Param, 0, 1) {
+		return e
+	}
+	part.Quantile = &e.Param.(*parser.NumberLiteral).Val
+	part.Selector.PosRange = e.PosRange
+	return part.Selector
 }
 
 // split is an aggregation over what the clusters' aggregations give.

@@ -82,6 +82,10 @@ type Part struct {
 	Window Window
 	// Queries has one query for each cluster that can have series of the part.
 	Queries []Query
+	// Quantile, where it is not nil, is between 0 and 1: the part stands for
+	// this quantile, by the labels that its queries keep, over the series of
+	// all of its queries.
+	Quantile *float64
 }
 
 // Query is what one cluster is asked for a part. The series of all queries of

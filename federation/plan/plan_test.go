@@ -64,12 +64,20 @@ func describe(t *testing.T, out *strings.Builder, query string) {
 	}
 	fmt.Fprintf(out, "%s\n  here: %s\n", query, here)
 	for i, part := range p.Parts {
-		fmt.Fprintf(out, "  [%d]%s\n", i, duration(part.Window))
+		fmt.Fprintf(out, "  [%d]%s%s\n", i, quantileOf(part), duration(part.Window))
 		for _, q := range part.Queries {
 			fmt.Fprintf(out, "    %s: %s%s\n", named[q.Cluster].Name, q.Text, given(q.Labels)+kept(q))
 		}
 	}
 	out.WriteString("\n")
+}
+
+// quantileOf says which quantile a part stands for.
+func quantileOf(p Part) string {
+	if p.Quantile == nil {
+		return ""
+	}
+	return fmt.Sprintf(" quantile %v of", *p.Quantile)
 }
 
 // kept says which of the answer's labels are looked at, where not all are.
