@@ -168,6 +168,9 @@ func read[T any](ctx context.Context, s *survey, c *cluster, r *replica, q quest
 	if warned {
 		s.warn(c)
 	}
+	if err == nil {
+		c.vouch(ctx, r, ever(), s.scope.doubt)
+	}
 	return data, inTime(ctx, err)
 }
 

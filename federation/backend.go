@@ -70,9 +70,14 @@ func atLeast(number string, least int) bool {
 }
 
 // params returns what to set in a question so that the answer is whole or an
-// error: Thanos answers without a store that is away.
+// error: Thanos answers without a store that is away, and a VictoriaMetrics of
+// several without one of them.
 func (b backend) params() url.Values {
-	if b.kind != thanosKind {
+	switch b.kind {
+	case victoriaKind:
+		return url.Values{"deny_partial_response": {"1"}}
+	case thanosKind:
+	default:
 		return nil
 	}
 	return url.Values{"partial_response": {"false"}, "dedup": {"true"}, "max_source_resolution": {"0s"}}

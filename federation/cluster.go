@@ -129,7 +129,17 @@ func (c *cluster) readReplicas(ctx context.Context, sel selection, budget *budge
 		return one, one.err
 	}, tell)
 	got.err = err
+	if err == nil {
+		c.warn(got, tell)
+	}
 	return got
+}
+
+// warn tells that a server warned of its answer: it may be partial.
+func (c *cluster) warn(one replicaSeries, tell func(cluster, text string)) {
+	if one.warned && tell != nil {
+		tell(c.name, "its own answer has warnings")
+	}
 }
 
 // limit returns how long the cluster may take, which leaves the query time to
@@ -149,7 +159,7 @@ func (c *cluster) attempt(ctx context.Context, r *replica, sel selection, budget
 		return replicaSeries{err: inTime(ctx, err)}
 	}
 	series, merged := mergeEqual(c.relabel(p, raw))
-	return replicaSeries{series: series, merged: merged}
+	return replicaSeries{series: series, merged: merged, warned: p.warned}
 }
 
 // relabel gives every series the external labels, which win over its own, and

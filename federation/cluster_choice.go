@@ -110,6 +110,7 @@ func first[T any](ctx context.Context, c *cluster, order []*replica, read span, 
 		if err != nil {
 			return value, nil, err
 		}
+		c.vouch(ctx, order[0], read, tell)
 		return value, order[0], nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -123,6 +124,7 @@ func first[T any](ctx context.Context, c *cluster, order []*replica, read span, 
 			if got.err == nil {
 				race.won(got)
 				c.doubt(got.replica, read, tell)
+				c.vouch(ctx, got.replica, read, tell)
 				return got.value, got.replica, nil
 			}
 			if done, err := race.lost(ctx, got); done {

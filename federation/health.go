@@ -198,6 +198,7 @@ func (c *cluster) inherit(old *cluster) {
 func (r *replica) inherit(was *replica) {
 	r.own.inherit(was.own)
 	r.is.inherit(was.is)
+	r.stores.inherit(&was.stores)
 	r.remoteRead.Store(was.remoteRead.Load())
 	now := was.state.get()
 	r.state.mu.Lock()

@@ -100,6 +100,7 @@ func silences(up []storage.Series, w mergeWindow, upToNow bool) spans {
 type replicaSeries struct {
 	series []storage.Series
 	merged int
+	warned bool // a server warned of its answer
 	err    error
 }
 

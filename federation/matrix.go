@@ -30,7 +30,7 @@ var errInexact = errors.New("it has native histograms, which only remote read se
 // readByQuery returns the raw samples of a selection without remote read: from
 // VictoriaMetrics by its export, which has staleness markers; from others by
 // the value of a range vector, which has none.
-func (r *replica) readByQuery(ctx context.Context, b backend, sel selection, budget *budget) ([]rawSeries, error) {
+func (r *replica) readByQuery(ctx context.Context, b backend, sel selection, budget *budget) (reading, []rawSeries, error) {
 	if b.kind == victoriaKind {
 		form := url.Values{"match[]": {victoriaSelector(sel.matchers)}, "start": {apiTime(sel.mint)}, "end": {apiTime(sel.maxt)}}
 		return r.readAs(ctx, "export", form, sel, budget, readExport)
@@ -41,23 +41,23 @@ func (r *replica) readByQuery(ctx context.Context, b backend, sel selection, bud
 }
 
 // readAs puts a question whose answer one of the readers below reads.
-func (r *replica) readAs(ctx context.Context, path string, form url.Values, sel selection, budget *budget, read func(io.Reader, *matrix) error) ([]rawSeries, error) {
+func (r *replica) readAs(ctx context.Context, path string, form url.Values, sel selection, budget *budget, read func(io.Reader, *matrix) error) (reading, []rawSeries, error) {
 	resp, err := r.ask(ctx, path, form)
 	if err != nil {
-		return nil, err
+		return reading{}, nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, statusError(resp.StatusCode)
+		return reading{}, nil, statusError(resp.StatusCode)
 	}
 	if !resp.Uncompressed && !endMarked(resp) {
-		return nil, brokenError("its end is not marked, so it may be cut short")
+		return reading{}, nil, brokenError("its end is not marked, so it may be cut short")
 	}
 	m := &matrix{sel: sel}
 	if err := read(&budgetReader{r: resp.Body, budget: budget}, m); err != nil {
-		return nil, err
+		return reading{}, nil, err
 	}
-	return m.out, nil
+	return reading{warned: m.warned}, m.out, nil
 }
 
 // selectorText writes matchers as PromQL. A selector that also matches what
@@ -91,8 +91,9 @@ func apiTime(ms int64) string { return strconv.FormatFloat(float64(ms)/1000, 'f'
 
 // matrix takes in series as they are read.
 type matrix struct {
-	sel selection
-	out []rawSeries
+	sel    selection
+	out    []rawSeries
+	warned bool // the server warns of its answer
 }
 
 // add takes in a series. Samples out of the selection's time are left out.
@@ -191,6 +192,11 @@ func readMatrix(body io.Reader, m *matrix) error {
 			var status string
 			err = dec.Decode(&status)
 			success = status == "success"
+			return err
+		case "warnings":
+			var all []json.RawMessage
+			err = dec.Decode(&all)
+			m.warned = m.warned || len(all) > 0
 			return err
 		case "data":
 			return members(dec, func(name string) error {

@@ -70,6 +70,8 @@ func (c *cluster) merge(ctx context.Context, order []*replica, got []replicaSeri
 		default:
 			sets, used = append(sets, one.series), append(used, order[i])
 			out.merged = max(out.merged, one.merged)
+			c.warn(one, tell)
+			c.vouch(ctx, order[i], span{w.mint, w.maxt}, tell)
 		}
 	}
 	if len(sets) == 0 {

@@ -186,6 +186,7 @@ func (b *belief[T]) newer(d time.Duration) bool {
 // probe reads a series that does not exist, as queries read raw samples.
 func (r *replica) probe(ctx context.Context) error {
 	if b, _ := r.is.last(); r.readless(b) {
+		r.noteStores(ctx, b)
 		return r.probeQuery(ctx)
 	}
 	err := r.probeRead(ctx)

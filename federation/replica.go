@@ -40,6 +40,7 @@ type replica struct {
 	own     *belief[map[string]string] // its external labels; nil when it does not tell
 	is      *belief[backend]
 	state   serverState
+	stores  stores // of a Thanos
 
 	compression compression
 	dialed      atomic.Int64 // nanoseconds that the last connection took to be made; 0 before the first
@@ -74,6 +75,7 @@ type reading struct {
 	request   *prompb.ReadRequest
 	ambiguous []string          // bit i of a query's index: series have ambiguous[i] themselves
 	rest      map[string]string // beyond maxAmbiguous: taken off where the value is the server's
+	warned    bool              // the answer came with warnings
 }
 
 func newReading(sel selection, own map[string]string, known func(name string) bool) (reading, error) {
@@ -136,8 +138,7 @@ func (r *replica) read(ctx context.Context, sel selection, known func(string) bo
 		return reading{}, nil, err
 	}
 	if r.readless(b) {
-		raw, err := r.readByQuery(ctx, b, sel, budget)
-		return reading{}, raw, err
+		return r.readByQuery(ctx, b, sel, budget)
 	}
 	own, err := r.identity(ctx)
 	if err != nil {
@@ -154,12 +155,12 @@ func (r *replica) read(ctx context.Context, sel selection, known func(string) bo
 	defer resp.Body.Close()
 	raw, err := decode(resp, sel, len(p.request.Queries), budget)
 	if notServed(err) {
-		byQuery, err := r.readByQuery(ctx, b, sel, budget)
+		p, byQuery, err := r.readByQuery(ctx, b, sel, budget)
 		if err == nil {
 			r.remoteRead.Store(readRefused)
 		}
 		if !notServed(err) {
-			return reading{}, byQuery, err
+			return p, byQuery, err
 		}
 	}
 	if err == nil {
