@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 )
 
 // Local is series that are held here and answer queries beside the clusters'.
-// They have no external labels: the labels that are known in some cluster are
-// known to be absent from them.
+// They have no external labels: a label that is known in some cluster is on
+// none of them, unless a series has it itself.
 type Local struct {
 	Name      string
 	Queryable storage.Queryable
@@ -77,18 +78,71 @@ func (l Local) has(ctx context.Context, one *plan.Query) bool {
 	if !silent {
 		return true
 	}
-	inner, err := l.Queryable.Querier(one.Mint, one.Maxt)
+	return l.holds(ctx, one.Mint, one.Maxt, selectors)
+}
+
+// holds tells whether there are series of any of several selectors, or that
+// this cannot be told.
+func (l Local) holds(ctx context.Context, mint, maxt int64, selectors [][]*labels.Matcher) bool {
+	inner, err := l.Queryable.Querier(mint, maxt)
 	if err != nil {
 		return true // which the query tells
 	}
 	defer inner.Close()
 	for _, ms := range selectors {
-		set := inner.Select(ctx, false, &storage.SelectHints{Start: one.Mint, End: one.Maxt, Func: "series"}, ms...)
+		set := inner.Select(ctx, false, &storage.SelectHints{Start: mint, End: maxt, Func: "series"}, ms...)
 		if set.Next() || set.Err() != nil {
 			return true
 		}
 	}
 	return false
+}
+
+// aboutLocals returns members with what is known of what is held here: some of
+// its series may have labels themselves that are known of clusters, as those of
+// the fleet's SLOs that are grouped by one. Such a label is not known to be
+// absent then, unless the expression reads no series of it at all.
+func (f *Federation) aboutLocals(ctx context.Context, expr parser.Expr, members []plan.Cluster) []plan.Cluster {
+	for i, l := range f.config.Local {
+		m := &members[len(f.clusters)+i]
+		lacks, err := l.lacks(ctx, m.Dropped)
+		if err != nil || len(lacks) < len(m.Dropped) && l.isRead(ctx, expr) {
+			m.Dropped = lacks
+		}
+	}
+	return members
+}
+
+// lacks returns those labels of a list that no series held here has.
+func (l Local) lacks(ctx context.Context, names []string) ([]string, error) {
+	inner, err := l.Queryable.Querier(math.MinInt64, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	defer inner.Close()
+	var out []string
+	for _, name := range names {
+		values, _, err := inner.LabelValues(ctx, name, &storage.LabelHints{Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		if len(values) == 0 {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// isRead tells whether an expression reads any series that is held here.
+func (l Local) isRead(ctx context.Context, expr parser.Expr) bool {
+	var selectors [][]*labels.Matcher
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if v, ok := node.(*parser.VectorSelector); ok {
+			selectors = append(selectors, v.LabelMatchers)
+		}
+		return nil
+	})
+	return l.holds(ctx, math.MinInt64, math.MaxInt64, selectors)
 }
 
 // taken returns what the engine gave as an answer, or why it is none.

@@ -64,6 +64,12 @@ func (q *asked) window() (plan.Window, bool) {
 	return w, exact
 }
 
+// sendable tells whether clusters can be asked for a lookback: they are told
+// milliseconds, and take 0 for their own.
+func sendable(lookback time.Duration) bool {
+	return lookback >= time.Millisecond && lookback%time.Millisecond == 0
+}
+
 // lookback returns how old a sample may be, given what is configured.
 func (q *asked) lookback(configured time.Duration) time.Duration {
 	if q.opts != nil && q.opts.LookbackDelta() > 0 {
@@ -106,7 +112,7 @@ func (f *Federation) newQuery(ctx context.Context, what asked) (promql.Query, er
 	what.resolve(f.parser)
 	q := &query{asked: what, federation: f, failPartial: failsPartial(ctx)}
 	enforce(ctx, q.expr)
-	q.members = f.members()
+	q.members = f.aboutLocals(ctx, q.expr, f.members())
 	q.plan, q.run = f.plan(ctx, &q.asked, q.members)
 	if err := q.open(ctx); err != nil {
 		return nil, err
@@ -120,7 +126,7 @@ func (f *Federation) plan(ctx context.Context, q *asked, members []plan.Cluster)
 	switch {
 	case unplanned(ctx):
 		return nil, Forced
-	case !exact:
+	case !exact, !sendable(q.lookback(f.config.LookbackDelta)):
 		return nil, Nothing
 	case f.memory.knows("", q.text, time.Now()):
 		return nil, Remembered

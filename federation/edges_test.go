@@ -1,0 +1,70 @@
+package federation_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/midwatch-slo/midwatch/federation"
+)
+
+// A lookback of which clusters would be told 0, which is none to them, or a
+// part is not sent to them.
+func TestLookbackOfPartsOfMilliseconds(t *testing.T) {
+	w := assemble(t, "brief", 10*time.Minute,
+		member{Cluster: federation.Cluster{Name: "north"}, series: steady("up", 1, 1)},
+		member{Cluster: federation.Cluster{Name: "south"}, series: steady("up", 1, 1)},
+	)
+	for _, w.lookback = range []time.Duration{time.Microsecond, 500 * time.Microsecond, 1500 * time.Microsecond, time.Second + 1, time.Second} {
+		for _, query := range []string{"sum(up)", "max_over_time(up[1m])"} {
+			for _, step := range []time.Duration{time.Millisecond, time.Second} {
+				w.compare(t, query, window{start: at(4 * time.Minute), end: at(4*time.Minute + 3*step), step: step})
+			}
+			w.compare(t, query, window{start: at(4*time.Minute + 7*time.Second), end: at(4*time.Minute + 7*time.Second)})
+		}
+	}
+}
+
+// What is held here may have a label that tells clusters apart, such as the
+// fleet's numbers of an SLO that is grouped by cluster.
+func TestHeldSeriesWithALabelOfClusters(t *testing.T) {
+	var held []testSeries
+	for _, name := range []string{"north", "south", "gone"} {
+		held = append(held, testSeries{
+			labels:  labels.FromStrings(model.MetricNameLabel, "errors", "cluster", name, "scope", "fleet"),
+			samples: steady("errors", 1, float64(len(name)))[0].samples,
+		})
+	}
+	own := storageOf(t, held)
+	w := assemble(t, "held", 10*time.Minute,
+		member{Cluster: federation.Cluster{Name: "north"}, series: slices.Concat(steady("up", 1, 1), steady("errors", 2, 1))},
+		member{Cluster: federation.Cluster{Name: "south"}, series: slices.Concat(steady("up", 1, 1), steady("errors", 2, 2))},
+	)
+	var clusters []federation.Cluster
+	for _, m := range w.members {
+		clusters = append(clusters, m.Cluster)
+	}
+	w.federation = watched(t, federation.Config{Clusters: clusters, Local: []federation.Local{{Name: "fleet", Queryable: own}}})
+	w.series = append(w.series, held...)
+	w.setReference(t)
+	for _, c := range []struct {
+		query string
+		want  federation.Run
+	}{
+		{`errors{cluster="north"}`, federation.Nothing},
+		{`absent(errors{cluster="gone"})`, federation.Planned},
+		{`sum by (cluster) (errors)`, federation.Nothing},
+		{`count(errors{scope="fleet"} > 3)`, federation.Nothing},
+		{`errors{scope=""} and on (cluster) errors{scope="fleet"}`, federation.Nothing},
+		{`errors{cluster="south",scope=""}`, federation.Planned},
+		{`sum by (cluster) (up) > 0`, federation.Planned},
+	} {
+		w.compare(t, c.query, window{start: at(4 * time.Minute), end: at(5 * time.Minute), step: 17 * time.Second})
+		if w.compare(t, c.query, window{start: at(4 * time.Minute), end: at(4 * time.Minute)}); w.run != c.want {
+			t.Errorf("%s is answered by %s, want %s", c.query, w.run, c.want)
+		}
+	}
+}
