@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +63,9 @@ func worldOf(t testing.TB, name string) *world {
 	}
 	kind, number, _ := strings.Cut(name, " ")
 	var seed uint64
-	if _, err := fmt.Sscan(number, &seed); err != nil || kinds[seed%uint64(len(kinds))].name != kind {
+	i := slices.IndexFunc(kinds, func(k worldKind) bool { return k.name == kind })
+	if _, err := fmt.Sscan(number, &seed); err != nil || i < 0 {
 		t.Fatalf("no world: %q", name)
 	}
-	return randomWorld(t, seed)
+	return worldOfKind(t, i, seed)
 }

@@ -55,8 +55,9 @@ type ReplicaStatus struct {
 	Pushes string
 	// ExternalLabels are the server's own; nil when it does not tell.
 	ExternalLabels map[string]string
-	// Differences says how ExternalLabels differ from the configured ones, a
-	// sentence each. Answers are right all the same: the configured ones count.
+	// Differences says how ExternalLabels, and those that series have themselves,
+	// differ from the configured ones, a sentence each. Answers are right all the
+	// same: the configured ones count.
 	Differences []string
 }
 
@@ -96,6 +97,7 @@ func (c *cluster) replicaStatus(r *replica) ReplicaStatus {
 	if own, told := r.own.last(); told && s.RemoteRead { // else they are not in answers
 		s.ExternalLabels, s.Differences = own, c.differences(own)
 	}
+	s.Differences = append(s.Differences, c.uncleanliness(r)...)
 	return s
 }
 

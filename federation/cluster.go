@@ -24,6 +24,7 @@ type cluster struct {
 	name     string
 	external map[string]string
 	dropped  map[string]bool // replica labels
+	counted  []string        // labels that its servers are asked for: those that are known in any cluster
 	timeout  time.Duration
 	replicas []*replica
 	away     []atomic.Int64 // of each replica: until when (Unix ms) it is asked last, since it did not answer

@@ -61,6 +61,7 @@ func New(c Config) (*Federation, error) {
 		cl.health.logger = c.Logger
 		f.clusters = append(f.clusters, cl)
 	}
+	setCounted(f.clusters)
 	f.fixed = fixedMembers(f.clusters, c.Local)
 	f.features = features.NewRegistry()
 	f.engine = newEngine(&f.config, f.trees, make(turnstile, c.MaxQueries), f.features)

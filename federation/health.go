@@ -199,6 +199,7 @@ func (r *replica) inherit(was *replica) {
 	r.own.inherit(was.own)
 	r.is.inherit(was.is)
 	r.stores.inherit(&was.stores)
+	r.census.inherit(was.census)
 	r.remoteRead.Store(was.remoteRead.Load())
 	now := was.state.get()
 	r.state.mu.Lock()

@@ -82,8 +82,21 @@ func assemble(t testing.TB, name string, span time.Duration, members ...member) 
 	w.series = unify(all)
 	w.federation = watched(t, federation.Config{Clusters: clusters})
 	w.setReference(t)
+	counted(t, w.federation)
 	w.settle(t)
 	return w
+}
+
+// counted waits until it is known of all servers which labels their series
+// have.
+func counted(t testing.TB, f *federation.Federation) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for tick := time.NewTicker(5 * time.Millisecond); !f.Counted(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("after 20 s it is not known which labels series have")
+		}
+	}
 }
 
 // settle waits until replicas are known to be whole, and asked for PromQL.

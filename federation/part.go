@@ -98,7 +98,8 @@ func (q *querier) evaluate(ctx context.Context, e evaluation) (*answer.Answer, e
 	}
 	c := f.clusters[member]
 	q.scope.ask(c)
-	e.lookback, e.pushes, e.scope = q.lookback, q.members[member].Pushes, q.scope
+	at := q.members[member]
+	e.lookback, e.pushes, e.absent, e.scope = q.lookback, at.Pushes, at.Absent, q.scope
 	a, err := c.evaluate(ctx, e)
 	var unheld unheldError
 	switch {
@@ -272,6 +273,7 @@ func (f *Federation) members() []plan.Cluster {
 	out := slices.Clone(f.fixed)
 	for i, c := range f.clusters {
 		out[i].Pushes = c.assumed()
+		out[i].Absent, out[i].Unclean = c.strays()
 	}
 	return out
 }

@@ -32,6 +32,7 @@ type evaluation struct {
 	grouped  bool // series that are alike in what is kept are wanted together
 	lookback time.Duration
 	pushes   plan.Pushes // what it was planned to be able to
+	absent   []string    // labels that its series were planned not to have
 	scope    *scope
 }
 
@@ -112,6 +113,12 @@ func (c *cluster) request(ctx context.Context, r *replica, e evaluation, g answe
 	}
 	if r.pushes(b) < e.pushes {
 		return nil, unheldError{why: Refused}
+	}
+	switch lacking, err := c.lacking(ctx, r, e.absent); {
+	case err != nil:
+		return nil, inTime(ctx, err)
+	case !lacking:
+		return nil, unheldError{why: Unclean}
 	}
 	path, form := e.form(ctx, g)
 	resp, err := r.ask(ctx, path, form)

@@ -14,11 +14,12 @@ import (
 
 // pace is how often servers are probed.
 type pace struct {
-	every time.Duration // one that answers
-	again time.Duration // one that does not, or that failed a request
+	every  time.Duration // one that answers
+	again  time.Duration // one that does not, or that failed a request
+	labels time.Duration // which labels its series have
 }
 
-func defaultPace() pace { return pace{every: 5 * time.Second, again: time.Second} }
+func defaultPace() pace { return pace{every: 5 * time.Second, again: time.Second, labels: learnEvery} }
 
 const (
 	learnEvery = 15 * time.Second // what a server says of itself
@@ -61,9 +62,13 @@ func (f *Federation) Watch(ctx context.Context) {
 			done <- struct{}{}
 		}()
 		for _, r := range c.replicas {
-			running++
+			running += 2
 			go func() {
 				c.watchReplica(ctx, r)
+				done <- struct{}{}
+			}()
+			go func() {
+				c.watchLabels(ctx, r)
 				done <- struct{}{}
 			}()
 		}

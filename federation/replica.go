@@ -27,6 +27,8 @@ const (
 
 	// identityTTL is how long a server's own external labels are believed.
 	identityTTL = 30 * time.Second
+	// censusTTL is how long it is believed which labels its series have.
+	censusTTL = 30 * time.Second
 	// maxAmbiguous bounds the labels told apart by queries of their own: 2^3
 	// queries in one request.
 	maxAmbiguous = 3
@@ -39,6 +41,7 @@ type replica struct {
 	breaker *breaker
 	own     *belief[map[string]string] // its external labels; nil when it does not tell
 	is      *belief[backend]
+	census  *belief[census]
 	state   serverState
 	stores  stores // of a Thanos
 
@@ -56,6 +59,7 @@ func newReplica(c Cluster, raw string) (*replica, error) {
 	r := &replica{
 		base: base, breaker: newBreaker(orDefault(c.MaxRequests, DefaultMaxRequests)), compression: compression(c.Compression),
 		own: newBelief[map[string]string](identityTTL), is: newBelief[backend](backendTTL),
+		census: newBelief[census](censusTTL),
 	}
 	r.client, err = newClient(c.HTTP, func(d time.Duration) { r.dialed.Store(max(1, int64(d))) })
 	return r, err

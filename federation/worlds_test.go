@@ -23,14 +23,11 @@ const (
 // kinds are the ways in which clusters are configured, and in which what they
 // hold gets in the way; pushes is how many percent of random queries are
 // answered by parts that the clusters evaluate, at the least.
-var kinds = []struct {
-	name    string
-	members func(rnd *rand.Rand) []member
-	pushes  int
-}{
+var kinds = []worldKind{
 	{"plain", plainClusters, 75},
 	{"regions", regionalClusters, 75},
 	{"uneven", unevenClusters, 0}, // no label tells all clusters apart
+	{"lacking", lackingClusters, 75},
 	{"pairs", pairedClusters, 75},
 	{"hollow", hollowClusters, 75},
 	{"olden", oldenClusters, 0}, // not all may be asked to evaluate ranges
@@ -38,11 +35,21 @@ var kinds = []struct {
 	{"holed", holedClusters, 10},
 }
 
+type worldKind struct {
+	name    string
+	members func(rnd *rand.Rand) []member
+	pushes  int
+}
+
 // randomWorld returns a world whose kind and data the seed decides.
 func randomWorld(t testing.TB, seed uint64) *world {
 	t.Helper()
-	rnd := rand.New(rand.NewPCG(seed, 5))
-	kind := kinds[seed%uint64(len(kinds))]
+	return worldOfKind(t, int(seed%uint64(len(kinds))), seed)
+}
+
+func worldOfKind(t testing.TB, i int, seed uint64) *world {
+	t.Helper()
+	rnd, kind := rand.New(rand.NewPCG(seed, 5)), kinds[i]
 	w := assemble(t, fmt.Sprintf("%s %d", kind.name, seed), randomSpan, kind.members(rnd)...)
 	w.pushes = kind.pushes
 	return w
@@ -82,6 +89,16 @@ func unevenClusters(rnd *rand.Rand) []member {
 		own := labels.FromStrings("__name__", "node_load1", "region", "self", "instance", fmt.Sprint("own", rnd.IntN(3)), "cluster", "own")
 		out[i].series = append(out[i].series, randomSeries(rnd, gauge(rnd), own), randomSeries(rnd, counter(rnd), labels.FromStrings("__name__", "http_requests_total", "site", "self", "app", "user-center")))
 	}
+	return out
+}
+
+// lackingClusters have different external labels, and no series has any of
+// these itself.
+func lackingClusters(rnd *rand.Rand) []member {
+	out := plainClusters(rnd)
+	out[1].Labels = map[string]string{"cluster": "beijing", "zone": "north"}
+	out[2].Labels = map[string]string{"site": "edge"}
+	out[2].own = map[string]string{"site": "edge"}
 	return out
 }
 
