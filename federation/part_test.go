@@ -86,6 +86,10 @@ func TestHowQueriesAreAnswered(t *testing.T) {
 		{`node_load1 / on (instance) group_left kernel`, []federation.Run{federation.Planned}},
 		{`up / on (instance) up`, []federation.Run{federation.Failed, federation.Remembered}},
 		{`rate(up[5m])`, []federation.Run{federation.Planned}}, // which all three note
+		{`quantile by (instance, cluster) (0.3, up) / ignoring (cluster) group_left quantile by (instance) (0.9, (up))`, []federation.Run{federation.Planned}},
+		{`quantile(0.5, up) + stddev(up) + quantile(scalar(count(fleet)) / 4, up)`, []federation.Run{federation.Planned}}, // of the same answers
+		{`absent(quantile(0.5, none)) + quantile(1.5, up)`, []federation.Run{federation.Planned}},
+		{`quantile(0.5, huge @ 3000 * up)`, []federation.Run{federation.Planned}},
 	} {
 		for i, want := range c.want {
 			for _, step := range []time.Duration{0, time.Minute} {
@@ -111,17 +115,21 @@ func TestHowQueriesAreAnswered(t *testing.T) {
 
 func TestWhatManyStepsCost(t *testing.T) {
 	w := newPartWorld(t)
-	const query = `max_over_time(sum(up)[1h:200ms])` // 18,000 steps
-	got, q := w.exec(t.Context(), t, w, query, 0)
-	if run := federation.RunOf(q); run != federation.Planned {
-		t.Errorf("it is %s", run)
-	}
-	ref, _ := w.exec(t.Context(), t, w.reference.engine, query, 0)
-	if d := diff(query, got, ref); d != "" {
-		t.Error(d)
-	}
-	if read, queries := w.traffic.take(); read != 0 || len(queries) != 4 {
-		t.Errorf("%d reads, queries %q; want two queries to each cluster", read, queries)
+	for _, query := range []string{ // of 18,000 steps
+		`max_over_time(sum(up)[1h:200ms])`, `max_over_time(quantile by (instance) (0.4, up)[1h:200ms])`,
+	} {
+		w.traffic.take()
+		got, q := w.exec(t.Context(), t, w, query, 0)
+		if run := federation.RunOf(q); run != federation.Planned {
+			t.Errorf("%s: it is %s", query, run)
+		}
+		ref, _ := w.exec(t.Context(), t, w.reference.engine, query, 0)
+		if d := diff(query, got, ref); d != "" {
+			t.Error(d)
+		}
+		if read, queries := w.traffic.take(); read != 0 || len(queries) != 4 {
+			t.Errorf("%d reads, queries %q; want two queries to each cluster", read, queries)
+		}
 	}
 }
 
