@@ -2,16 +2,11 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -32,59 +27,14 @@ const (
 	fillTimeout = time.Minute            // of a question
 	fillRetry   = time.Minute
 	fillLog     = 30 * time.Second
-
-	fillFile = "backfill.json"
 )
 
 // errIncomplete says that a cluster was missing from what would be backfilled.
 var errIncomplete = errors.New("data is missing")
 
-// filler computes what the rules would have recorded before.
-type filler struct {
-	due     chan struct{}
-	started time.Time
-
-	mu  sync.Mutex
-	gap time.Time // since when known SLOs may lack samples; zero when they do not
-}
-
-func (f *filler) wake() {
-	select {
-	case f.due <- struct{}{}:
-	default: // it will look already
-	}
-}
-
-// since notes that nothing was recorded since an instant.
-func (f *filler) since(at time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.gap.IsZero() || at.Before(f.gap) {
-		f.gap = at
-	}
-}
-
-func (f *filler) take() time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	out := f.gap
-	f.gap = time.Time{}
-	return out
-}
-
-// filled is what is kept of backfills over restarts.
-type filled struct {
-	SLOs  []string `json:"slos"`  // whose history is complete
-	Doing []string `json:"doing"` // whose is not
-	Until int64    `json:"until"` // of those it is up to there, in milliseconds since 1970
-}
-
 // fill backfills until ctx ends: what the SLOs recorded before they were the
 // fleet's, and what was not recorded while Midwatch or clusters were away.
 func (f *Fleet) fill(ctx context.Context) {
-	if last := f.db.Head().MaxTime(); last != math.MinInt64 {
-		f.filler.since(time.UnixMilli(last))
-	}
 	for {
 		again := time.Duration(math.MaxInt64)
 		if err := f.fillAll(ctx); err != nil && ctx.Err() == nil {
@@ -109,34 +59,54 @@ func (f *Fleet) fillAll(ctx context.Context) error {
 	if len(p.groups) == 0 {
 		return nil
 	}
-	done := f.readFilled(ctx)
-	known := slices.DeleteFunc(slices.Clone(p.slos), func(s string) bool { return !slices.Contains(done.SLOs, s) })
-	if gap := f.filler.take(); !gap.IsZero() && time.Since(gap) > fillStep && len(known) > 0 {
-		if err := f.fillRange(ctx, p, known, gap.Add(-2*fillStep), time.Now(), nil); err != nil {
-			f.filler.since(gap)
+	if err := f.fillGap(ctx, p); err != nil {
+		return err
+	}
+	return f.fillFresh(ctx, p)
+}
+
+// fillGap backfills the time for which SLOs whose history was complete may
+// lack samples.
+func (f *Fleet) fillGap(ctx context.Context, p *program) error {
+	known := f.filler.known(p.slos)
+	gap := f.filler.begin()
+	if gap.IsZero() {
+		return nil
+	}
+	if now := time.Now(); len(known) > 0 && now.Sub(gap) > fillStep {
+		// From before the gap: which clusters had samples then tells holes.
+		start := maxTime(gap.Add(-2*fillStep), now.Add(-f.c.Retention))
+		if err := f.fillRange(ctx, p, known, start, now, map[string]bool{}, nil); err != nil {
 			return err
 		}
 	}
-	fresh := slices.DeleteFunc(slices.Clone(p.slos), func(s string) bool { return slices.Contains(done.SLOs, s) })
+	return f.filler.change(func(d *filled) { d.Filling = 0 })
+}
+
+// fillFresh backfills the SLOs that have no history yet.
+func (f *Fleet) fillFresh(ctx context.Context, p *program) error {
+	known := f.filler.known(p.slos)
+	fresh := slices.DeleteFunc(slices.Clone(p.slos), func(s string) bool { return slices.Contains(known, s) })
 	if len(fresh) == 0 {
 		return nil
 	}
 	end := time.Now()
-	start := end.Add(-f.c.Retention)
-	if slices.Equal(fresh, done.Doing) {
-		start = maxTime(start, time.UnixMilli(done.Until))
+	start, seen := end.Add(-f.c.Retention), map[string]bool{}
+	if until, had, again := f.filler.doing(fresh); again {
+		start, seen = maxTime(start, until.Add(fillStep)), had
 	}
-	done.Doing = fresh
-	err := f.fillRange(ctx, p, fresh, start, end, func(until time.Time) error {
-		done.Until = until.UnixMilli()
-		return f.writeFilled(done)
+	err := f.fillRange(ctx, p, fresh, start, end, seen, func(until time.Time) error {
+		return f.filler.change(func(d *filled) {
+			d.Doing, d.Until, d.Seen = fresh, until.UnixMilli(), slices.Sorted(maps.Keys(seen))
+		})
 	})
 	if err != nil {
 		return err
 	}
-	slos := slices.Concat(known, fresh)
-	slices.Sort(slos)
-	return f.writeFilled(filled{SLOs: slos})
+	return f.filler.change(func(d *filled) {
+		d.SLOs = slices.Sorted(slices.Values(slices.Concat(known, fresh)))
+		d.Doing, d.Until, d.Seen = nil, 0, nil
+	})
 }
 
 func maxTime(a, b time.Time) time.Time {
@@ -146,40 +116,12 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// readFilled returns what was backfilled before; nothing when that is not to
-// be read: then it is done again, and changes nothing.
-func (f *Fleet) readFilled(ctx context.Context) (out filled) {
-	b, err := os.ReadFile(filepath.Join(f.c.Dir, fillFile))
-	if err == nil {
-		err = json.Unmarshal(b, &out)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.log.WarnContext(ctx, "what was backfilled before is not known", "err", err)
-		return filled{}
-	}
-	return out
-}
-
-func (f *Fleet) writeFilled(d filled) error {
-	b, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(f.c.Dir, fillFile)
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
-		return fmt.Errorf("keep what is backfilled: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("keep what is backfilled: %w", err)
-	}
-	return nil
-}
-
-// fillRange backfills SLOs from start to end, the oldest first.
-func (f *Fleet) fillRange(ctx context.Context, p *program, slos []string, start, end time.Time, progress func(time.Time) error) error {
+// fillRange backfills SLOs from start to end, the oldest first. The clusters
+// that had samples before are seen; those that have come to it.
+func (f *Fleet) fillRange(ctx context.Context, p *program, slos []string, start, end time.Time, seen map[string]bool, progress func(time.Time) error) error {
 	f.log.InfoContext(ctx, "backfill of the fleet begins", "slos", len(slos), "from", start.UTC(), "to", end.UTC())
 	began, logged, samples := time.Now(), time.Now(), 0
-	j := &fillJob{fleet: f, program: p, slos: slos, seen: map[string]bool{}}
+	j := &fillJob{fleet: f, program: p, slos: slos, seen: seen}
 	defer f.metrics.fillUntil.Set(0)
 	for at := start.Truncate(fillStep); at.Before(end); at = at.Truncate(fillChunk).Add(fillChunk) {
 		last := at.Truncate(fillChunk).Add(fillChunk - fillStep)
@@ -400,14 +342,14 @@ func missed(points []promql.FPoint, at []int64) []promql.FPoint {
 	return out
 }
 
-// keep writes what is not recorded yet: what is older than all that is in
-// memory as a block of its own, the rest as samples that come late.
+// keep writes what is not recorded yet: what is old as a block of its own, the
+// rest as samples that come late.
 func (f *Fleet) keep(ctx context.Context, made []promql.Series, start, end time.Time) (int, error) {
 	recorded, err := f.recordedAt(ctx, start.Add(-fillStep), end.Add(fillStep))
 	if err != nil {
 		return 0, err
 	}
-	edge := min(f.filler.started.UnixMilli(), f.db.Head().MinTime())
+	edge := time.Now().Add(-lateWindow / 2).UnixMilli()
 	old, late := map[int]promql.Series{}, map[int]promql.Series{}
 	n := 0
 	for i, s := range made {

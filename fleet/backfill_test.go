@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -26,9 +27,12 @@ import (
 
 const step = 5 * time.Minute
 
-// history is what clusters recorded: one for a day, two for half of it with a
-// hole of three hours.
-type history struct{ now time.Time }
+// history is what clusters recorded: one for a day, two for a part of it with
+// a hole.
+type history struct {
+	now               time.Time
+	since, went, back time.Duration // ago, of two
+}
 
 func (h history) has(cluster string, at time.Time) bool {
 	ago := h.now.Sub(at)
@@ -36,8 +40,13 @@ func (h history) has(cluster string, at time.Time) bool {
 	case "one":
 		return ago <= 24*time.Hour
 	default:
-		return ago <= 12*time.Hour && (ago > 8*time.Hour || ago <= 5*time.Hour)
+		return ago <= h.since && !h.hole(at)
 	}
+}
+
+func (h history) hole(at time.Time) bool {
+	ago := h.now.Sub(at)
+	return ago <= h.went && ago > h.back
 }
 
 func (h history) value(cluster, metric, slo string, at time.Time) float64 {
@@ -54,11 +63,10 @@ func (h history) value(cluster, metric, slo string, at time.Time) float64 {
 	return v
 }
 
-// check compares what is recorded of the past with the sums of what there was.
-func (h history) check(t *testing.T, metric, slo string, points map[int64]float64) {
-	t.Helper()
-	wrong := 0
-	for at := h.now.Add(-30 * time.Hour).Truncate(step); at.Before(h.now.Add(-step)); at = at.Add(step) {
+// differences compares what is recorded of the past with the sums of what
+// there was, and returns the first differences.
+func (h history) differences(metric, slo string, points map[int64]float64) (out []string) {
+	for at := h.now.Add(-30 * time.Hour).Truncate(step); at.Before(h.now.Add(-step)) && len(out) < 5; at = at.Add(step) {
 		want, parts := 0.0, 0
 		for _, c := range []string{"one", "two"} {
 			if h.has(c, at) {
@@ -66,13 +74,26 @@ func (h history) check(t *testing.T, metric, slo string, points map[int64]float6
 				parts++
 			}
 		}
-		ago := h.now.Sub(at)
-		hole := ago <= 8*time.Hour && ago > 5*time.Hour
 		got, there := points[at.UnixMilli()]
-		if there != (parts > 0 && !hole) || there && got != want {
-			if wrong++; wrong < 5 {
-				t.Errorf("%s of %s %s ago: %v (%v), want %v", metric, slo, ago, got, there, want)
-			}
+		if there != (parts > 0 && !h.hole(at)) || there && got != want {
+			out = append(out, fmt.Sprintf("%s of %s %s ago: %v (%v), want %v", metric, slo, h.now.Sub(at), got, there, want))
+		}
+	}
+	return out
+}
+
+// comes waits until there is the history of an SLO. It comes in pieces, and
+// those on disk are seen later than those in memory.
+func (h history) comes(t *testing.T, f storage.Queryable, slo string) {
+	t.Helper()
+	for _, metric := range []string{"slo:sli_errors:rate5m", "slo:sli_total:rate5m"} {
+		var wrong []string
+		ok := eventually(40*time.Second, func() bool {
+			wrong = h.differences(metric, slo, points(t, f, metric, slo, h.now))
+			return len(wrong) == 0
+		})
+		if !ok {
+			t.Fatalf("the history of %s does not come: %q", slo, wrong)
 		}
 	}
 }
@@ -90,23 +111,19 @@ func points(t *testing.T, f storage.Queryable, metric, slo string, now time.Time
 // for none of it again.
 func TestBackfillIsTheSumOfWhatClustersRecorded(t *testing.T) {
 	t.Parallel()
-	h := history{now: time.Now()}
+	h := history{now: time.Now(), since: 12 * time.Hour, went: 8 * time.Hour, back: 5 * time.Hour}
 	w, dir := newWorld([]string{"a", "b"}, "one", "two"), t.TempDir()
 	w.value = h.value
 	c := w.config(dir)
 	f, end := start(t, c, burning(time.Hour), "a")
-	until(t, "the history of a", 40*time.Second, func() bool { return len(points(t, f, "slo:sli_total:rate5m", "a", h.now)) > 200 })
-	for _, metric := range []string{"slo:sli_errors:rate5m", "slo:sli_total:rate5m"} {
-		h.check(t, metric, "a", points(t, f, metric, "a", h.now))
-	}
+	h.comes(t, f, "a")
 	if got := points(t, f, "slo:sli_total:rate5m", "b", h.now.Add(-time.Minute)); len(got) > 0 {
 		t.Errorf("b has a history of %d samples and is not asked for", len(got))
 	}
 	if err := f.Update(burning(time.Hour), []string{"a", "b"}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the history of b", 40*time.Second, func() bool { return len(points(t, f, "slo:sli_total:rate5m", "b", h.now)) > 200 })
-	h.check(t, "slo:sli_errors:rate5m", "b", points(t, f, "slo:sli_errors:rate5m", "b", h.now))
+	h.comes(t, f, "b")
 	until(t, "it is noted", 10*time.Second, func() bool {
 		b, err := os.ReadFile(filepath.Join(dir, "backfill.json"))
 		return err == nil && strings.Contains(string(b), `"slos":["a","b"],"doing":null`)
@@ -126,11 +143,33 @@ func TestBackfillIsTheSumOfWhatClustersRecorded(t *testing.T) {
 	until(t, "it records again", 20*time.Second, func() bool {
 		return len(samples(t, f, "slo:sli_total:rate5m", "b", time.Now().Add(-2*time.Second), time.Now())) > 0
 	})
-	h.check(t, "slo:sli_total:rate5m", "a", points(t, f, "slo:sli_total:rate5m", "a", h.now))
+	if wrong := h.differences("slo:sli_total:rate5m", "a", points(t, f, "slo:sli_total:rate5m", "a", h.now)); len(wrong) > 0 {
+		t.Errorf("after a restart: %q", wrong)
+	}
 	end()
 	if again > 0 {
 		t.Errorf("the second start asks %d times for history", again)
 	}
+}
+
+// A backfill that is stopped after each piece becomes the same: it is not
+// forgotten which clusters there were before, so that a hole stays one that is
+// longer than a piece.
+func TestBackfillGoesOnAfterStops(t *testing.T) {
+	t.Parallel()
+	h := history{now: time.Now(), since: 23 * time.Hour, went: 18 * time.Hour, back: 2 * time.Hour}
+	w, dir := newWorld([]string{"a"}, "one", "two"), t.TempDir()
+	w.value = h.value
+	for range 7 { // there are nine pieces
+		c := w.config(dir)
+		stuck := &interrupted{world: w, left: 1}
+		c.Clusters = stuck
+		_, end := start(t, c, burning(time.Hour), "a")
+		until(t, "the next piece is asked for", 20*time.Second, stuck.stuck.Load)
+		end()
+	}
+	f, _ := start(t, w.config(dir), burning(time.Hour), "a")
+	h.comes(t, f, "a")
 }
 
 // ranged calls back when history is asked for.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"slices"
 	"sync"
@@ -62,7 +63,7 @@ type Fleet struct {
 	evaluated evaluations
 	absences  absences
 	post      post
-	filler    filler
+	filler    *filler
 	leads     atomic.Bool
 
 	update    sync.Mutex
@@ -87,12 +88,14 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 	f.standings.byRule = map[string]standing{}
 	f.absences = absences{metric: f.metrics.missing, byGroup: map[string]Missing{}, byName: map[string]absence{}}
 	f.post = post{due: make(chan struct{}, 1), byLabels: map[model.Fingerprint]letter{}}
-	f.filler = filler{due: make(chan struct{}, 1)}
 	f.program.Store(&program{})
-	f.filler.started = time.Now()
 	r := prometheus.WrapRegistererWithPrefix("midwatch_fleet_", c.Registerer)
 	if f.db, err = f.open(r); err != nil {
 		return nil, err
+	}
+	f.filler = newFiller(c.Dir, c.Logger)
+	if last, any := f.newest(); any { // before anything is recorded after it
+		f.filler.since(last)
 	}
 	f.engine = promql.NewEngine(promql.EngineOpts{
 		Logger: c.Logger, MaxSamples: maxSamples, Timeout: queryTimeout, Parser: f.parser,
@@ -123,6 +126,15 @@ func (f *Fleet) open(r prometheus.Registerer) (*tsdb.DB, error) {
 		return nil, fmt.Errorf("open the fleet's series: %w", err)
 	}
 	return db, nil
+}
+
+// newest returns when the newest sample was recorded, if any was.
+func (f *Fleet) newest() (at time.Time, is bool) {
+	last := f.db.Head().MaxTime()
+	for _, b := range f.db.Blocks() {
+		last = max(last, b.MaxTime())
+	}
+	return time.UnixMilli(last), last != math.MinInt64
 }
 
 // Update makes the groups those that are evaluated, in an order in which each

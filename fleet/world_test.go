@@ -214,6 +214,13 @@ func burning(after time.Duration) []rulefmt.RuleGroup {
 // until waits for a condition.
 func until(t *testing.T, what string, within time.Duration, ok func() bool) {
 	t.Helper()
+	if !eventually(within, ok) {
+		t.Fatalf("not within %s: %s", within, what)
+	}
+}
+
+// eventually waits for a condition, and tells whether it came.
+func eventually(within time.Duration, ok func() bool) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(within)
@@ -221,9 +228,10 @@ func until(t *testing.T, what string, within time.Duration, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("not within %s: %s", within, what)
+			return false
 		}
 	}
+	return true
 }
 
 // samples returns the points that are recorded of a metric of an SLO of the
