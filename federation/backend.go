@@ -203,7 +203,7 @@ func (r *replica) askBuildInfo(ctx context.Context) (backend, error) {
 		return backend{}, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusInternalServerError {
+	if troubled(resp.StatusCode) {
 		return backend{}, statusError(resp.StatusCode)
 	}
 	if resp.StatusCode != http.StatusOK {
@@ -221,6 +221,12 @@ func (r *replica) askBuildInfo(ctx context.Context) (backend, error) {
 		b.kind = victoriaKind
 	}
 	return b, nil
+}
+
+// troubled tells whether a status says that the server, or one before it, is
+// in trouble just now, rather than that it does not serve something.
+func troubled(status int) bool {
+	return status >= http.StatusInternalServerError && status != http.StatusNotImplemented || status == http.StatusTooManyRequests
 }
 
 // examine finds out in which way the PromQL of a server differs from that of a
@@ -269,7 +275,11 @@ func (r *replica) askEdge(ctx context.Context, b backend) (closed, known bool, e
 		} `json:"data"`
 	}
 	form := with(b.params(), url.Values{"query": {"count_over_time(vector(1)[2m:1m])"}, "time": {"120"}})
-	if err := r.askSmall(ctx, "query", form, &answer); err != nil || len(answer.Data.Result) != 1 {
+	err = r.askSmall(ctx, "query", form, &answer)
+	if _, answered := errors.AsType[statusError](err); answered {
+		return false, false, nil
+	}
+	if err != nil || len(answer.Data.Result) != 1 {
 		return false, false, err
 	}
 	points, _ := answer.Data.Result[0].Value[1].(string)
@@ -288,7 +298,10 @@ func (r *replica) askSmall(ctx context.Context, path string, form url.Values, in
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	switch {
+	case troubled(resp.StatusCode):
+		return statusError(resp.StatusCode)
+	case resp.StatusCode != http.StatusOK:
 		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBuildInfoBytes))

@@ -1,12 +1,17 @@
 package federation_test
 
 import (
+	"errors"
+	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/util/teststorage"
 
 	"github.com/midwatch-slo/midwatch/federation"
 )
@@ -65,6 +70,34 @@ func TestHeldSeriesWithALabelOfClusters(t *testing.T) {
 		w.compare(t, c.query, window{start: at(4 * time.Minute), end: at(5 * time.Minute), step: 17 * time.Second})
 		if w.compare(t, c.query, window{start: at(4 * time.Minute), end: at(4 * time.Minute)}); w.run != c.want {
 			t.Errorf("%s is answered by %s, want %s", c.query, w.run, c.want)
+		}
+	}
+}
+
+// A server that is in trouble when it is asked for its external labels, or for
+// its features, is not taken to have none.
+func TestServerInTroubleTellsNothingOfItself(t *testing.T) {
+	db := teststorage.New(t)
+	load(t, db, steady("up", 2, 1))
+	inner := standIn{own: map[string]string{"prometheus": "k8s"}}.handler(db)
+	for _, path := range []string{"/api/v1/status/config", "/api/v1/status/flags"} {
+		var trouble atomic.Bool
+		trouble.Store(true)
+		url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if trouble.Load() && r.URL.Path == path {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			inner.ServeHTTP(w, r)
+		}))
+		f := newFederation(t, federation.Config{Clusters: []federation.Cluster{{Name: "north", URLs: []string{url}}}})
+		ctx := federation.Unplanned(t.Context())
+		if v, _, err := f.Instant(ctx, "up", at(4*time.Minute)); !errors.Is(err, federation.ErrUnavailable) || !strings.Contains(err.Error(), "503") {
+			t.Errorf("%s answers 503: %v, %v; want that it is the cause", path, v, err)
+		}
+		trouble.Store(false)
+		if v, _, err := f.Instant(ctx, "up", at(4*time.Minute)); err != nil || len(v) != 2 || v[0].Metric.Has("prometheus") {
+			t.Errorf("%s answers again: %v, %v", path, v, err)
 		}
 	}
 }

@@ -295,7 +295,13 @@ func (r *replica) askIdentity(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	switch {
+	case troubled(resp.StatusCode): // which tells nothing of what it has
+		if own, known := r.own.last(); known {
+			return own, nil
+		}
+		return nil, statusError(resp.StatusCode)
+	case resp.StatusCode != http.StatusOK:
 		return nil, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxConfigBytes))
