@@ -33,6 +33,7 @@ type cluster struct {
 	holes    *holes
 	health   health
 	metrics  *metrics
+	cache    *cache // nil: nothing is kept
 }
 
 func newCluster(c Cluster, timeout time.Duration, m *metrics) (*cluster, error) {

@@ -46,6 +46,9 @@ type Cluster struct {
 	// Compression is "auto", "gzip" or "none"; the default auto asks servers to
 	// compress that are more than 5 ms away.
 	Compression string `yaml:"compression"`
+	// SettledAfter is after how long samples neither come nor go any more, as
+	// far as answers of the past are kept; 0: its servers are asked.
+	SettledAfter model.Duration `yaml:"settled_after"`
 	// HTTP says how all of its servers are reached.
 	HTTP `yaml:",inline"`
 }
@@ -59,6 +62,7 @@ type Config struct {
 	MaxSamples    int                   // that one query may hold at once; default 50 million
 	MaxBytes      int64                 // that all clusters together may send for one query; default 512 MiB
 	MaxQueries    int                   // that run at once; others wait; default 20
+	CacheBytes    int64                 // that answers of a past which does not change may take; 0 keeps none
 	LookbackDelta time.Duration         // default 5 min
 	Rules         Rules                 // of Midwatch itself; nil: it evaluates none
 	Logger        *slog.Logger          // required
@@ -80,7 +84,7 @@ func (c *Config) defaults() error {
 			return fmt.Errorf("federation: %s %s is negative", name, d)
 		}
 	}
-	if c.MaxSamples < 0 || c.MaxBytes < 0 || c.MaxQueries < 0 {
+	if c.MaxSamples < 0 || c.MaxBytes < 0 || c.MaxQueries < 0 || c.CacheBytes < 0 {
 		return errors.New("federation: a limit is negative")
 	}
 	c.Timeout = orDefault(c.Timeout, DefaultTimeout)
@@ -193,6 +197,9 @@ func (c Cluster) validateLabels(add func(sub, message, hint string)) {
 func (c Cluster) validateReach(add func(sub, message, hint string)) {
 	if c.Timeout < 0 {
 		add("timeout", "it is negative", "")
+	}
+	if c.SettledAfter < 0 {
+		add("settled_after", "it is negative", "")
 	}
 	if c.MaxRequests < 0 {
 		add("max_requests", "it is negative", "")

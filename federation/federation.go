@@ -50,6 +50,10 @@ func New(c Config) (*Federation, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := openCache(c.CacheBytes, c.Registerer)
+	if err != nil {
+		return nil, err
+	}
 	f := &Federation{config: c, metrics: m, runs: counted, memory: newMemory()}
 	f.parser = parser.NewParser(parser.Options{ExperimentalDurationExpr: true}) // as Prometheus has it by default
 	f.trees = newTreeParser(f.parser)
@@ -59,6 +63,7 @@ func New(c Config) (*Federation, error) {
 			return nil, err
 		}
 		cl.health.logger = c.Logger
+		kept.follow(cl, time.Duration(one.SettledAfter))
 		f.clusters = append(f.clusters, cl)
 	}
 	setCounted(f.clusters)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/grafana/regexp"
@@ -23,6 +24,11 @@ const (
 	// the same, or what the clusters' part of it costs.
 	planHeader = "X-Midwatch-Plan"
 	planParam  = "plan"
+
+	// cacheParam says whether a query may take from what is kept of earlier
+	// ones, and leave something: "on" (the default) or "off". The header
+	// Cache-Control says "off" with no-store and with no-cache.
+	cacheParam = "cache"
 
 	// maxFormBytes bounds a POST body, as net/http bounds a form.
 	maxFormBytes = 10 << 20
@@ -130,6 +136,17 @@ func choosing(next http.Handler) http.Handler {
 		default:
 			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want on or off", planParam))
 			return
+		}
+		switch choice(r, cacheParam, "") {
+		case "off":
+			ctx = Uncached(ctx)
+		case "", "on":
+		default:
+			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want on or off", cacheParam))
+			return
+		}
+		if c := r.Header.Get("Cache-Control"); strings.Contains(c, "no-store") || strings.Contains(c, "no-cache") {
+			ctx = Uncached(ctx)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})

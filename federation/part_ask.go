@@ -81,10 +81,17 @@ func (c *cluster) evaluateWhole(ctx context.Context, e evaluation) (*answer.Answ
 	return got.answer, got.unheld
 }
 
-// evaluateOn asks one replica, in pieces when there are more steps than it
-// evaluates at once.
+// evaluateOn asks one replica for what is not kept.
 func (c *cluster) evaluateOn(ctx context.Context, r *replica, e evaluation) (*answer.Answer, error) {
-	g := gridOf(e.window)
+	if a, done, err := c.inPieces(ctx, r, e); done {
+		return a, err
+	}
+	return c.evaluateSteps(ctx, r, e, gridOf(e.window))
+}
+
+// evaluateSteps asks one replica, in pieces when there are more steps than it
+// evaluates at once.
+func (c *cluster) evaluateSteps(ctx context.Context, r *replica, e evaluation, g answer.Grid) (*answer.Answer, error) {
 	if g.Steps <= maxRequestSteps {
 		return c.request(ctx, r, e, g)
 	}
