@@ -101,33 +101,38 @@ api:
 `
 
 // startMidwatch starts what is measured as anybody would run it.
-func (w *world) startMidwatch(ctx context.Context, dir, command string) error {
+func (w *world) startMidwatch(ctx context.Context, dir, command string) (err error) {
+	var list strings.Builder
+	for i, u := range w.clusters {
+		list.WriteString(cluster(clusterName(i), u, ""))
+	}
+	w.midwatch, err = w.serve(ctx, dir, command, list.String())
+	return err
+}
+
+// serve starts a Midwatch with clusters.
+func (w *world) serve(ctx context.Context, dir, command, clusters string) (*peer, error) {
 	root, err := servers.Root()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range []string{"slo.yaml", "oncall.yaml"} {
 		if err := copyFile(filepath.Join(root, "testdata", "bench", name), filepath.Join(dir, name)); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	address, err := servers.FreeAddr()
 	if err != nil {
-		return err
-	}
-	var list strings.Builder
-	for i, u := range w.clusters {
-		fmt.Fprintf(&list, "  - {name: %s, urls: [%q]}\n", clusterName(i), u)
+		return nil, err
 	}
 	config := filepath.Join(dir, "midwatch.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, serveConfig, address, list.String()), 0o644); err != nil {
-		return err
+	if err := os.WriteFile(config, fmt.Appendf(nil, serveConfig, address, clusters), 0o644); err != nil {
+		return nil, err
 	}
-	w.midwatch, err = w.peer(ctx, "midwatch", dir, command, address, "serve", "--config", config, "--web.listen-address", address, "--log.level", "warn")
-	return err
+	return w.peer(ctx, "midwatch", dir, command, address, "serve", "--config", config, "--web.listen-address", address, "--log.level", "warn")
 }
 
 // startThanos starts a sidecar beside each cluster and what asks them all: once
