@@ -1,7 +1,7 @@
 package federation
 
 import (
-	"container/list"
+	recency "container/list"
 	"context"
 	"math"
 	"sync"
@@ -33,8 +33,8 @@ type cache struct {
 
 	mu     sync.Mutex
 	bytes  int64
-	pieces map[cacheKey]*list.Element // of *cached
-	order  *list.List                 // the one used last is first
+	pieces map[cacheKey]*recency.Element // of *cached
+	order  *recency.List                 // the one used last is first
 }
 
 // openCache returns a cache of so many bytes, or nil for none.
@@ -60,7 +60,7 @@ func (c *cache) follow(of *cluster, settled time.Duration) {
 }
 
 func newCache(limit int64, m *cacheMetrics) *cache {
-	return &cache{limit: limit, metrics: m, whole: newMemory(), pieces: map[cacheKey]*list.Element{}, order: list.New(), histories: map[*replica]*history{}}
+	return &cache{limit: limit, metrics: m, whole: newMemory(), pieces: map[cacheKey]*recency.Element{}, order: recency.New(), histories: map[*replica]*history{}}
 }
 
 // cacheSubject is what a server is asked, at whatever steps.
@@ -143,7 +143,7 @@ func (c *cache) keep(one *cached) {
 }
 
 // drop lets go of a piece. The caller holds the lock.
-func (c *cache) drop(e *list.Element) {
+func (c *cache) drop(e *recency.Element) {
 	one := c.order.Remove(e).(*cached) //nolint:forcetypeassert // there is nothing else.
 	delete(c.pieces, one.key)
 	c.bytes -= one.bytes
