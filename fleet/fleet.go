@@ -57,7 +57,7 @@ type Fleet struct {
 	quiet   *slog.Logger       // of what logs each step that it takes
 
 	program   atomic.Pointer[program]
-	memory    memory
+	memory    *memory
 	aside     aside
 	standings standings
 	evaluated evaluations
@@ -93,7 +93,7 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 	if f.db, err = f.open(r); err != nil {
 		return nil, err
 	}
-	f.filler = newFiller(c.Dir, c.Logger)
+	f.filler, f.memory = newFiller(c.Dir, c.Logger), newMemory(c.Dir, c.Logger)
 	if last, any := f.newest(); any { // before anything is recorded after it
 		f.filler.since(last)
 	}
@@ -172,6 +172,7 @@ func (f *Fleet) forget() {
 	}
 	f.aside.keep(asides)
 	f.absences.keep(groups)
+	f.memory.keep(groups)
 	f.standings.mu.Lock()
 	defer f.standings.mu.Unlock()
 	for key := range f.standings.byRule {
@@ -227,6 +228,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	f.manager.Stop()
 	managed.Wait()
 	tasks.Wait()
+	f.memory.write(time.Now())
 	f.lastCall(context.WithoutCancel(ctx))
 	return f.closeFolder()
 }
@@ -256,6 +258,7 @@ func (f *Fleet) maintain(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		f.lead(ctx)
+		f.memory.upkeep(time.Now())
 		if f.leads.Load() {
 			f.tellAbsences(time.Now())
 			f.settle(ctx, time.Now())

@@ -3,6 +3,8 @@ package fleet_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +95,39 @@ func TestAlertFiresWhenThePresentClustersSuffice(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a cluster last had counts after a restart without it, also after a
+// crash.
+func TestWhatAClusterHadOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	w, dir := newWorld([]string{"a", "b"}, "one", "two"), t.TempDir()
+	f, end := start(t, w.config(dir), burning(0), "a", "b")
+	records(t, f, "slo:sli_total:rate5m")
+	w.set(func() { w.gone["two"] = "timeout" })
+	var written []byte
+	until(t, "it is written what two had", 20*time.Second, func() bool {
+		var err error
+		written, err = os.ReadFile(filepath.Join(dir, "totals.json"))
+		return err == nil && strings.Contains(string(written), `"cluster":"two"`)
+	})
+	crashed := t.TempDir()
+	if err := os.WriteFile(filepath.Join(crashed, "totals.json"), written, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	w.value = func(cluster, metric, slo string, at time.Time) float64 {
+		return failing(map[string]float64{"one": map[string]float64{"a": 0.15, "b": 0.3}[slo]})(cluster, metric, slo, at)
+	}
+	for _, left := range []string{dir, crashed} {
+		w.set(func() { w.taken = nil })
+		_, end := start(t, w.config(left), burning(0), "a", "b")
+		until(t, "it fires", 20*time.Second, func() bool { return w.last("Burn").State == alert.Firing })
+		if a := w.last("Burn"); a.Label("slo") != "b" || !strings.Contains(string(a.Annotations["description"]), "even if there nothing fails") {
+			t.Errorf("it fires: %v %v", a.Labels, a.Annotations)
+		}
+		end()
+	}
 }
 
 // What an alert has waited counts after a restart.
