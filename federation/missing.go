@@ -2,6 +2,7 @@ package federation
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 
 	"github.com/prometheus/prometheus/util/annotations"
@@ -26,4 +27,29 @@ func Missing(of annotations.Annotations) map[string]string {
 		}
 	}
 	return nil
+}
+
+// doubtError is the warning that data of a cluster may be missing.
+type doubtError struct{ cluster, text string }
+
+// Error names the cluster and the reason.
+func (e *doubtError) Error() string {
+	return fmt.Sprintf("data of cluster %q may be missing from this answer: %s", e.cluster, e.text)
+}
+
+// Doubtful returns the clusters that answered and whose data may be missing
+// all the same, each with the reason, by the annotations of a result: those of
+// which one replica alone answers, and is known to lack some. It is nil when
+// there is none.
+func Doubtful(of annotations.Annotations) map[string]string {
+	var out map[string]string
+	for _, err := range of {
+		if doubt, ok := errors.AsType[*doubtError](err); ok {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[doubt.cluster] = doubt.text
+		}
+	}
+	return out
 }

@@ -179,7 +179,7 @@ func (s *scope) warnings() []error {
 		out = append(out, &missingError{text: "missing from this answer: " + s.list(), clusters: maps.Clone(s.missing)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.doubts)) {
-		out = append(out, fmt.Errorf("data of cluster %q may be missing from this answer: %s", name, s.doubts[name]))
+		out = append(out, &doubtError{cluster: name, text: s.doubts[name]})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.same)) {
 		who := "clusters"
