@@ -161,15 +161,15 @@ func (s *partSet) settle() error {
 	}
 	s.querier.scope.tellForced(s.notes)
 	if s.part.Quantile != nil {
-		s.series = s.quantile(there)
-	} else {
-		s.series = inOrder(there)
+		s.series, err = s.quantile(there)
+		return err
 	}
+	s.series = inOrder(there)
 	return nil
 }
 
 // quantile returns what a part that is a quantile stands for.
-func (s *partSet) quantile(of []*piece) []*answer.Series {
+func (s *partSet) quantile(of []*piece) ([]*answer.Series, error) {
 	g := gridOf(s.part.Window)
 	answers := make([]*answer.Answer, len(of))
 	for i, p := range of {
@@ -179,7 +179,11 @@ func (s *partSet) quantile(of []*piece) []*answer.Series {
 	if len(of) > 0 {
 		keep = of[0].query.Keep
 	}
-	return answer.Quantile(*s.part.Quantile, &g, keep, answers)
+	series, err := answer.Quantile(s.querier.ctx, *s.part.Quantile, &g, keep, answers)
+	if err != nil {
+		return nil, context.Cause(s.querier.ctx)
+	}
+	return series, nil
 }
 
 // At returns the current series.

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"context"
 	"math"
 	"math/bits"
 	"slices"
@@ -29,8 +30,8 @@ func (g *Group) add(s *Series) {
 // is kept of their labels, the quantile of their values at each step, as
 // Prometheus' aggregation by these labels gives it. It is 0 or more and at most
 // 1. All answers are over the grid, which it keeps. The series are in order of
-// their labels.
-func Quantile(quantile float64, g *Grid, keep []string, of []*Answer) []*Series {
+// their labels. The error is that of a context that has ended.
+func Quantile(ctx context.Context, quantile float64, g *Grid, keep []string, of []*Answer) ([]*Series, error) {
 	m := merger{index: map[string]*Group{}}
 	for _, a := range of {
 		for _, one := range a.Groups {
@@ -44,10 +45,28 @@ func Quantile(quantile float64, g *Grid, keep []string, of []*Answer) []*Series 
 	}
 	slices.SortFunc(m.groups, func(a, b *Group) int { return labels.Compare(a.labels, b.labels) })
 	out := make([]*Series, len(m.groups))
+	work := work{ctx: ctx}
 	for i, one := range m.groups {
-		out[i] = one.quantile(quantile, g)
+		out[i] = one.quantile(quantile, g, &work)
 	}
-	return out
+	return out, ctx.Err()
+}
+
+// work is what is done until a context ends.
+type work struct {
+	ctx  context.Context //nolint:containedctx // of one call.
+	done int
+}
+
+// over adds to what is done and tells whether the context has ended, which it
+// asks now and then.
+func (w *work) over(n int) bool {
+	const often = 1 << 16
+	if w.done += n; w.done < often {
+		return false
+	}
+	w.done = 0
+	return w.ctx.Err() != nil
 }
 
 // merger finds groups by their labels.
@@ -70,20 +89,19 @@ func (m *merger) group(of labels.Labels) *Group {
 
 // quantile returns the quantile of the group at each step that has a value.
 // The order of its values is lost.
-func (g *Group) quantile(q float64, grid *Grid) *Series {
+func (g *Group) quantile(q float64, grid *Grid, w *work) *Series {
 	out := &Series{labels: g.labels, grid: grid}
-	if grid.Steps == 1 && len(g.values) > 0 {
+	if grid.Steps == 1 && len(g.values) > 0 && !w.over(len(g.values)) {
 		out.extend(0, 0, quantileOf(q, g.values))
 	}
-	if len(g.series) == 0 {
-		return out
-	}
+	begin, end := grid.Steps, 0
 	at := make([]cursor, len(g.series))
 	for i, s := range g.series {
 		at[i] = cursor{step: s.first}
+		begin, end = min(begin, s.first), max(end, s.end())
 	}
-	end := 0
-	for step := range grid.Steps {
+	next := 0
+	for step := begin; step < end && !w.over(len(g.series)); step++ {
 		g.values = g.values[:0]
 		for i, s := range g.series {
 			if f, ok := at[i].value(s, step); ok {
@@ -91,8 +109,8 @@ func (g *Group) quantile(q float64, grid *Grid) *Series {
 			}
 		}
 		if len(g.values) > 0 {
-			out.extend(end, step, quantileOf(q, g.values))
-			end = step + 1
+			out.extend(next, step, quantileOf(q, g.values))
+			next = step + 1
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package answer_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -132,9 +133,9 @@ func TestQuantilesAreThoseOfAnEngine(t *testing.T) {
 		q := []float64{0, 0.5, 0.9, 0.99, 1, rnd.Float64()}[rnd.IntN(6)]
 		want := quantiles(t, q, g, plain)
 		for range 2 { // once more: what is made of answers does not change them
-			got := answer.Quantile(q, &g, keep, grouped)
-			if len(got) != len(want) {
-				t.Fatalf("%d groups, want %d", len(got), len(want))
+			got, err := answer.Quantile(t.Context(), q, &g, keep, grouped)
+			if err != nil || len(got) != len(want) {
+				t.Fatalf("%d groups, want %d: %v", len(got), len(want), err)
 			}
 			for _, s := range got {
 				if have, wanted := read(t, s, g), want[s.Labels().String()]; !slices.EqualFunc(have, wanted, equal) {
@@ -168,11 +169,28 @@ func TestQuantilesOfManyValues(t *testing.T) {
 			slices.Sort(values)
 			for _, at := range []int{0, 1, n / 2, n - 2, n - 1} {
 				q := float64(at) / (n - 1)
-				got := read(t, answer.Quantile(q, &g, nil, []*answer.Answer{a})[0], g)[0].F
+				all, err := answer.Quantile(t.Context(), q, &g, nil, []*answer.Answer{a})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := read(t, all[0], g)[0].F
 				if diff := got - values[at]; diff > 1e-6 || diff < -1e-6 {
 					t.Errorf("quantile %v is %v, want %v", q, got, values[at])
 				}
 			}
 		})
+	}
+}
+
+func TestQuantilesEndWithTheirContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	g := answer.Grid{Start: 1000, Step: 1000, Steps: 11_000}
+	a, err := answer.Decode(bytes.NewReader(encode(t, drawn(rand.New(rand.NewPCG(8, 0)), g))), answer.Request{Grid: g})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := answer.Quantile(ctx, 0.5, &g, nil, []*answer.Answer{a}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

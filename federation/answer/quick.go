@@ -12,6 +12,9 @@ import (
 // buffer. Anything else, and anything that is wrong, it leaves to be read with
 // more care: nothing is taken then.
 
+// maxQuickName is how long a name may be that is remembered.
+const maxQuickName = 256
+
 // labelName is the name of a label.
 type labelName struct {
 	text    []byte // with all up to the value
@@ -62,7 +65,7 @@ func (d *decoder) quickName(at int, b []byte) *labelName {
 		return nil
 	}
 	name := span{1, 1 + plain(b[1:])}
-	if name.to == 1 || !bytes.HasPrefix(b[name.to:], []byte(`":"`)) {
+	if name.to == 1 || name.to > maxQuickName || !bytes.HasPrefix(b[name.to:], []byte(`":"`)) {
 		return nil
 	}
 	if at == len(d.names) {
