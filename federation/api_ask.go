@@ -2,10 +2,8 @@ package federation
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,6 +26,7 @@ const replicaGrace = 250 * time.Millisecond
 type survey struct {
 	fed   *Federation
 	scope *scope
+	read  span // the time that it is about; zero where that is now
 
 	mu     sync.Mutex
 	warned map[string]bool // clusters whose answer has warnings of its own
@@ -108,11 +107,24 @@ type question struct {
 	form url.Values
 }
 
-// put asks all replicas of a cluster at once: what one of them lacks, another
+// put asks all replicas of a cluster for what is no list.
+func put[T any](ctx context.Context, s *survey, c *cluster, q question) ([]T, error) {
+	return putAs(ctx, s, c, q, objectOf[T])
+}
+
+// putList asks all replicas of a cluster for a list.
+func putList[E any](ctx context.Context, s *survey, c *cluster, q question) ([][]E, error) {
+	return putAs(ctx, s, c, q, listOf[E])
+}
+
+// decoding reads an answer, and whether it came with warnings.
+type decoding[T any] func(*answerBody) (*T, bool, error)
+
+// putAs asks all replicas of a cluster at once: what one of them lacks, another
 // has. It returns the answers in the order of the replicas. One that is much
 // slower than the first to answer is not waited for; the error is that no
 // replica answered.
-func put[T any](ctx context.Context, s *survey, c *cluster, q question) ([]T, error) {
+func putAs[T any](ctx context.Context, s *survey, c *cluster, q question, as decoding[T]) ([]T, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make([]*T, len(c.replicas))
@@ -120,7 +132,7 @@ func put[T any](ctx context.Context, s *survey, c *cluster, q question) ([]T, er
 	done := make(chan int, len(c.replicas))
 	for i, r := range c.replicas {
 		go func() {
-			answers[i], errs[i] = read[T](ctx, s, c, r, q)
+			answers[i], errs[i] = read(ctx, s, c, r, q, as)
 			done <- i
 		}()
 	}
@@ -131,6 +143,11 @@ func put[T any](ctx context.Context, s *survey, c *cluster, q question) ([]T, er
 			out = append(out, *a)
 		}
 	}
+	for i, a := range answers {
+		if a != nil && len(out) < len(answers) {
+			s.doubt(c, i)
+		}
+	}
 	if len(out) > 0 {
 		return out, nil
 	}
@@ -138,6 +155,28 @@ func put[T any](ctx context.Context, s *survey, c *cluster, q question) ([]T, er
 		return nil, errs[0]
 	}
 	return nil, replicaErrors(errs)
+}
+
+// doubt notes what a replica of a cluster is known to lack when another does
+// not answer. A day is what replicas are compared over whoever asks: that older
+// data has not been compared is no doubt.
+func (s *survey) doubt(c *cluster, i int) {
+	if s.read == (span{}) {
+		return
+	}
+	now := time.Now()
+	t := span{s.read.from, min(s.read.to, now.UnixMilli())}
+	if recent := max(t.from, now.Add(-holesAhead).UnixMilli()); recent <= t.to && !c.holes.lacking(i, t) {
+		t.from = recent
+	}
+	c.doubt(c.replicas[i], t, s.scope.doubt)
+}
+
+// lacking tells whether a replica is known to lack data of a time.
+func (h *holes) lacking(i int, t span) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.lacks[i].within(t)) > 0
 }
 
 // wait waits for all replicas; once one has answered, the others get little
@@ -155,7 +194,7 @@ func wait(done <-chan int, errs []error, cancel context.CancelFunc) {
 	}
 }
 
-func read[T any](ctx context.Context, s *survey, c *cluster, r *replica, q question) (*T, error) {
+func read[T any](ctx context.Context, s *survey, c *cluster, r *replica, q question, as decoding[T]) (*T, error) {
 	resp, err := r.ask(ctx, q.path, q.form)
 	if err != nil {
 		return nil, inTime(ctx, err)
@@ -164,7 +203,7 @@ func read[T any](ctx context.Context, s *survey, c *cluster, r *replica, q quest
 	if resp.StatusCode != http.StatusOK {
 		return nil, statusError(resp.StatusCode)
 	}
-	data, warned, err := decodeData[T](&budgetReader{r: resp.Body, budget: &s.scope.budget})
+	data, warned, err := as(newAnswerBody(resp.Body, &s.scope.budget))
 	if warned {
 		s.warn(c)
 	}
@@ -181,42 +220,6 @@ func inTime(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	return err
-}
-
-// decodeData reads the data of an answer of Prometheus' API, and whether it
-// came with warnings, other than that it is as short as was wanted.
-func decodeData[T any](r io.Reader) (data *T, warned bool, err error) {
-	var answer struct {
-		Status   string   `json:"status"`
-		Data     T        `json:"data"`
-		Warnings []string `json:"warnings"`
-	}
-	body := &faultReader{r: r}
-	switch err := json.NewDecoder(body).Decode(&answer); {
-	case body.err != nil:
-		return nil, false, body.err
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, false, io.ErrUnexpectedEOF
-	case err != nil || answer.Status != "success":
-		return nil, false, brokenError("not what Prometheus' API answers")
-	}
-	own := slices.DeleteFunc(answer.Warnings, func(w string) bool { return w == errTruncated.Error() })
-	return &answer.Data, len(own) > 0, nil
-}
-
-// faultReader remembers what reading failed with.
-type faultReader struct {
-	r   io.Reader
-	err error
-}
-
-// Read reads.
-func (f *faultReader) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		f.err = err
-	}
-	return n, err
 }
 
 // selectorOf writes matchers as a selector of series. Prometheus refuses one

@@ -43,8 +43,8 @@ func (e exemplars) ExemplarQuerier(ctx context.Context) (storage.ExemplarQuerier
 // Select returns the exemplars of series that one of several sets of matchers
 // matches, from start to end in milliseconds, both included.
 func (e exemplars) Select(start, end int64, sets ...[]*labels.Matcher) ([]exemplar.QueryResult, error) {
-	s := e.fed.survey(e.ctx)
 	span := &lister{fed: e.fed, mint: start, maxt: end}
+	s := span.survey(e.ctx)
 	query := func(c *cluster) string {
 		var selectors []string
 		for _, ms := range sets {
@@ -77,7 +77,7 @@ type exemplarSeries struct {
 }
 
 func exemplarsOf(ctx context.Context, s *survey, c *cluster, form url.Values) ([]exemplar.QueryResult, error) {
-	answers, err := put[[]exemplarSeries](ctx, s, c, question{"query_exemplars", form})
+	answers, err := putList[exemplarSeries](ctx, s, c, question{"query_exemplars", form})
 	if err != nil {
 		return nil, err
 	}

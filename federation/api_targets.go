@@ -201,7 +201,7 @@ func (f *Federation) targetMetadataOf(ctx context.Context, ms []*labels.Matcher,
 		if limit >= 0 {
 			form.Set("limit", strconv.Itoa(limit))
 		}
-		found, err := put[[]targetMetadata](ctx, s, c, question{"targets/metadata", form})
+		found, err := putList[targetMetadata](ctx, s, c, question{"targets/metadata", form})
 		return c.distinctMetadata(slices.Concat(found...)), err
 	})
 	return append([]targetMetadata{}, slices.Concat(answers...)...), s, err
@@ -254,7 +254,7 @@ func (c *cluster) metadata(ctx context.Context, s *survey, metric string) ([]map
 	}
 	rest, _ := c.decide(bound(ctx))
 	form.Set("match_target", targetSelector(rest))
-	answers, err := put[[]targetMetadata](ctx, s, c, question{"targets/metadata", form})
+	answers, err := putList[targetMetadata](ctx, s, c, question{"targets/metadata", form})
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,13 @@ var _ storage.Querier = (*lister)(nil)
 // Close does nothing.
 func (*lister) Close() error { return nil }
 
+// survey returns a request about that time.
+func (l *lister) survey(ctx context.Context) *survey {
+	s := l.fed.survey(ctx)
+	s.read = span{l.mint, l.maxt}
+	return s
+}
+
 // form returns the parameters of every request for the clusters.
 func (l *lister) form(limit int, rest []*labels.Matcher) url.Values {
 	form := url.Values{}
@@ -100,7 +107,7 @@ func (l *lister) names(ctx context.Context, s *survey, c *cluster, limit int, ms
 	if limit > 0 {
 		limit += len(c.dropped) + len(c.external) // what may go, or be there already
 	}
-	answers, err := put[[]string](ctx, s, c, question{"labels", l.form(limit, rest)})
+	answers, err := putList[string](ctx, s, c, question{"labels", l.form(limit, rest)})
 	if err != nil {
 		return nil, err
 	}
@@ -131,13 +138,13 @@ func (l *lister) values(ctx context.Context, s *survey, c *cluster, name string,
 	}
 	rest, _ := c.decide(ms)
 	if value, external := c.external[name]; external {
-		names, err := put[[]string](ctx, s, c, question{"labels", l.form(1, rest)})
+		names, err := putList[string](ctx, s, c, question{"labels", l.form(1, rest)})
 		if err != nil || len(slices.Concat(names...)) == 0 {
 			return nil, err // no series
 		}
 		return [][]string{{value}}, nil
 	}
-	return put[[]string](ctx, s, c, question{"label/" + escaped(name) + "/values", l.form(limit, rest)})
+	return putList[string](ctx, s, c, question{"label/" + escaped(name) + "/values", l.form(limit, rest)})
 }
 
 // escaped returns the name of a label as it stands in a path: what is no
@@ -152,7 +159,7 @@ func escaped(name string) string {
 // union asks the clusters that matchers pick, and returns what is held here
 // and what any of them answers, sorted and once.
 func (l *lister) union(ctx context.Context, own []string, ms []*labels.Matcher, limit int, ask func(context.Context, *survey, *cluster) ([][]string, error)) ([]string, annotations.Annotations, error) {
-	s := l.fed.survey(ctx)
+	s := l.survey(ctx)
 	answers, err := each(ctx, s, picks(ms), func(ctx context.Context, c *cluster) ([][]string, error) { return ask(ctx, s, c) })
 	if err != nil {
 		return nil, nil, err
@@ -182,7 +189,7 @@ func (l *lister) Select(ctx context.Context, _ bool, hints *storage.SelectHints,
 
 // series returns the labels of series, sorted and once.
 func (l *lister) series(ctx context.Context, limit int, ms []*labels.Matcher) ([]labels.Labels, annotations.Annotations, error) {
-	s := l.fed.survey(ctx)
+	s := l.survey(ctx)
 	answers, err := each(ctx, s, picks(ms), func(ctx context.Context, c *cluster) ([]labels.Labels, error) {
 		rest, _ := c.decide(ms)
 		return l.seriesOf(ctx, s, c, limit, rest)
@@ -203,24 +210,28 @@ func (l *lister) series(ctx context.Context, limit int, ms []*labels.Matcher) ([
 func (l *lister) seriesOf(ctx context.Context, s *survey, c *cluster, limit int, rest []*labels.Matcher) ([]labels.Labels, error) {
 	form := l.form(limit, rest)
 	form.Set("match[]", selectorOf(rest))
-	answers, err := put[[]labels.Labels](ctx, s, c, question{"series", form})
+	answers, err := putAs(ctx, s, c, question{"series", form}, c.dressed)
 	if err != nil {
 		return nil, err
 	}
-	b := labels.NewBuilder(labels.EmptyLabels())
-	var all []labels.Labels
-	cut := false
-	for _, sets := range answers {
-		cut = cut || limit > 0 && len(sets) >= limit
-		for _, set := range sets {
-			all = append(all, c.dress(b, set))
-		}
-	}
-	all = distinct(all)
+	cut := slices.ContainsFunc(answers, func(sets []labels.Labels) bool { return limit > 0 && len(sets) >= limit })
+	all := distinct(slices.Concat(answers...))
 	if cut && len(all) < limit {
 		return l.seriesOf(ctx, s, c, 0, rest)
 	}
 	return all, nil
+}
+
+// dressed reads the labels of series of an answer, as they are seen here.
+func (c *cluster) dressed(body *answerBody) (*[]labels.Labels, bool, error) {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	var all []labels.Labels
+	warned, err := decodeList(body, func(set labels.Labels) {
+		if !set.IsEmpty() {
+			all = append(all, c.dress(b, set))
+		}
+	})
+	return &all, warned, err
 }
 
 // distinct sorts label sets and keeps each once. No labels at all are no
