@@ -202,6 +202,19 @@ func shadowed(all annotations.Annotations, clusters map[string]bool) bool {
 	return false
 }
 
+// ofServers returns warnings of PromQL, and whether there were others: those a
+// server has of its own, which are about data that is missing from its answer.
+func ofServers(warnings []string) (promQL []string, others bool) {
+	for _, text := range warnings {
+		if strings.HasPrefix(text, annotations.PromQLWarning.Error()) || strings.HasSuffix(text, " annotations omitted") {
+			promQL = append(promQL, text)
+		} else {
+			others = true
+		}
+	}
+	return promQL, others
+}
+
 // cutLast cuts a text around the last sep in it.
 func cutLast(s, sep string) (before, after string) {
 	i := strings.LastIndex(s, sep)

@@ -140,7 +140,7 @@ func (c *cluster) readReplicas(ctx context.Context, sel selection, budget *budge
 // warn tells that a server warned of its answer: it may be partial.
 func (c *cluster) warn(one replicaSeries, tell func(cluster, text string)) {
 	if one.warned && tell != nil {
-		tell(c.name, "its own answer has warnings")
+		tell(c.name, itsOwnWarnings)
 	}
 }
 

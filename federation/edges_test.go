@@ -2,6 +2,7 @@ package federation_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -98,6 +99,43 @@ func TestServerInTroubleTellsNothingOfItself(t *testing.T) {
 		trouble.Store(false)
 		if v, _, err := f.Instant(ctx, "up", at(4*time.Minute)); err != nil || len(v) != 2 || v[0].Metric.Has("prometheus") {
 			t.Errorf("%s answers again: %v, %v", path, v, err)
+		}
+	}
+}
+
+// A Prometheus warns when it cannot read from where its older samples are. Its
+// raw samples lack them in silence.
+func TestWarningsOfAServerItself(t *testing.T) {
+	db := teststorage.New(t)
+	load(t, db, steady("up", 2, 1))
+	inner := standIn{}.handler(db)
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := record(inner, r)
+		body := rec.Body.String()
+		if strings.HasPrefix(r.URL.Path, "/api/v1/query") {
+			const own = `"warnings":["remote_read: https://user:secret@old: away"`
+			if body = strings.Replace(body, `"warnings":[`, own+",", 1); !strings.Contains(body, own) {
+				body = strings.Replace(body, "{", "{"+own+"],", 1)
+			}
+		}
+		maps.Copy(w.Header(), rec.Header())
+		_, _ = w.Write([]byte(body))
+	}))
+	f := newFederation(t, federation.Config{Clusters: []federation.Cluster{
+		{Name: "north", URLs: []string{url}}, {Name: "south", URLs: []string{serve(t, healthy(t))}},
+	}})
+	const want = `data of cluster "north" may be missing from this answer: its own answer has warnings`
+	for _, c := range []struct {
+		query string
+		run   federation.Run
+	}{{"count(up)", federation.Planned}, {"sum(up)", federation.Planned}, {"sum(quantile_over_time(NaN, up[5m]))", federation.Annotated}} {
+		q, err := f.NewInstantQuery(t.Context(), nil, nil, c.query, at(4*time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := q.Exec(t.Context())
+		if run := federation.RunOf(q); res.Err != nil || run != c.run || res.Warnings[want] == nil {
+			t.Errorf("%s by %s: %v, %v", c.query, run, res.Warnings, res.Err)
 		}
 	}
 }

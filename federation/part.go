@@ -113,6 +113,10 @@ func (q *querier) evaluate(ctx context.Context, e evaluation) (*answer.Answer, e
 		err = brokenError("it says itself that data is missing")
 	}
 	if err == nil {
+		var warned bool
+		if a.Warnings, warned = ofServers(a.Warnings); warned {
+			q.scope.doubt(c.name, itsOwnWarnings)
+		}
 		return a, nil
 	}
 	q.scope.miss(c, err)

@@ -210,7 +210,9 @@ func (q *query) Exec(ctx context.Context) *promql.Result {
 		if err := q.open(ctx); err != nil {
 			return &promql.Result{Err: endOfTime(err)}
 		}
+		before := s
 		inner, s = q.current()
+		s.warnedAs(before)
 		res = inner.Exec(ctx)
 	}
 	res, result := s.conclude(res)

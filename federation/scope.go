@@ -113,6 +113,21 @@ func (s *scope) merged(cluster string, n int) {
 	}
 }
 
+// itsOwnWarnings is a doubt about a server's answer that came with warnings.
+const itsOwnWarnings = "its own answer has warnings"
+
+// warnedAs takes over which clusters warned of their answers in an earlier run
+// of the query: of raw samples, not every server says so.
+func (s *scope) warnedAs(before *scope) {
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	for name, text := range before.doubts {
+		if text == itsOwnWarnings {
+			s.doubt(name, text)
+		}
+	}
+}
+
 // doubt notes that data of a cluster may be missing.
 func (s *scope) doubt(cluster, text string) {
 	s.mu.Lock()
