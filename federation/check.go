@@ -21,6 +21,11 @@ type ClusterStatus struct {
 	Cause    string    // why it does not answer; "" when Up
 	Labels   map[string]string
 	Replicas []ReplicaStatus // in the order of the URLs
+	// Doubt says why answers may lack data of the last day though the cluster is
+	// Up: one of its replicas answers alone, and what it is known to lack. Answers
+	// over such times warn of it. "" when there is none.
+	Doubt      string
+	DoubtSince time.Time // zero when there is none
 }
 
 // Problems returns what is wrong with the cluster, one line each: replicas
@@ -59,6 +64,8 @@ type ReplicaStatus struct {
 	// differ from the configured ones, a sentence each. Answers are right all the
 	// same: the configured ones count.
 	Differences []string
+	// Lacking is what it is known to lack of what other replicas have.
+	Lacking Lacking
 }
 
 // Status returns what is known of every cluster, and asks none. Without Watch
@@ -77,8 +84,13 @@ func (c *cluster) status() ClusterStatus {
 		Name: c.name, Labels: maps.Clone(c.external), Replicas: make([]ReplicaStatus, len(c.replicas)),
 		Up: now.health == healthUp, Known: now.health != healthUnknown, Since: now.since, Cause: now.cause,
 	}
+	at := time.Now()
 	for i, r := range c.replicas {
 		s.Replicas[i] = c.replicaStatus(r)
+		s.Replicas[i].Lacking = c.holes.lacking(i, day(at))
+	}
+	if doubt := c.review(at); s.Up {
+		s.Doubt, s.DoubtSince = doubt.text, doubt.since
 	}
 	return s
 }

@@ -186,6 +186,9 @@ func (c *cluster) inherit(old *cluster) {
 		c.metrics.setChanged(c.name, now.since)
 	}
 	c.health.mu.Unlock()
+	if c.sameReplicas(old) {
+		c.holes.inherit(old.holes)
+	}
 	for _, r := range c.replicas {
 		for _, was := range old.replicas {
 			if r.base.String() == was.base.String() {

@@ -22,7 +22,7 @@ type spans []span
 func (s spans) with(add span) spans {
 	out := make(spans, 0, len(s)+1)
 	for _, one := range s {
-		if one.to >= add.from-1 && one.from <= add.to+1 {
+		if one.to >= add.from-1 && (add.to == math.MaxInt64 || one.from <= add.to+1) {
 			add = span{min(add.from, one.from), max(add.to, one.to)}
 			continue
 		}
@@ -80,13 +80,15 @@ func (s spans) cover(t span) bool {
 // holes is what is known of the holes of a cluster's replicas.
 type holes struct {
 	mu      sync.Mutex
-	seen    []spans // of each replica: when it was compared with all that answered then
-	lacks   []spans // of each replica: when others have what it has not
-	latest  span    // last compared up to now: from when, up to when; both 0 before
-	sighted bool    // some replica had targets some time: there is something to tell holes by
-	wanted  spans   // what queries have asked for, in whole pieces
-	resume  int64   // when the past is compared again, after that failed
-	failed  int     // times in a row that it did
+	seen    []spans            // of each replica: when it was compared with all that answered then
+	lacks   []spans            // of each replica: when others have what it has not
+	latest  span               // last compared up to now: from when, up to when; both 0 before
+	missing []map[string]int64 // of each replica: targets that others find up and it does not, and since when (Unix ms)
+	doubted doubtful
+	sighted bool  // some replica had targets some time: there is something to tell holes by
+	wanted  spans // what queries have asked for, in whole pieces
+	resume  int64 // when the past is compared again, after that failed
+	failed  int   // times in a row that it did
 	wake    chan struct{}
 	// refresh is how often the newest time is compared.
 	refresh time.Duration
@@ -94,7 +96,7 @@ type holes struct {
 
 func newHoles(replicas int) *holes {
 	return &holes{
-		seen: make([]spans, replicas), lacks: make([]spans, replicas),
+		seen: make([]spans, replicas), lacks: make([]spans, replicas), missing: make([]map[string]int64, replicas),
 		wake: make(chan struct{}, 1), refresh: holesRefresh,
 	}
 }
@@ -104,6 +106,7 @@ type finding struct {
 	answered bool
 	targets  bool // it has any
 	lacks    spans
+	missing  []string // targets that others find up, and it does not; only known up to now
 }
 
 // note takes in a comparison. One up to now replaces what was thought to go
@@ -114,6 +117,7 @@ func (h *holes) note(t span, upToNow bool, found []finding) {
 	cut := t
 	if upToNow {
 		h.latest, cut.to = t, math.MaxInt64
+		h.miss(t.to, found)
 	}
 	h.sighted = h.sighted || slices.ContainsFunc(found, func(f finding) bool { return f.targets })
 	h.delay(upToNow, found)

@@ -45,6 +45,9 @@ func (c *cluster) compare(ctx context.Context, t span, upToNow bool) []finding {
 		for o := range read {
 			if r != o && read[r].err == nil && read[o].err == nil {
 				found[r].lacks = lacking(found[r].lacks, read[r].series, read[o].series, w, upToNow)
+				if upToNow {
+					found[r].missing = c.missedTargets(found[r].missing, read[r].series, read[o].series, w)
+				}
 			}
 		}
 	}

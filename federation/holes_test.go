@@ -31,13 +31,16 @@ func TestSpans(t *testing.T) {
 		for range rnd.IntN(20) {
 			from := rnd.Int64N(90)
 			one := span{from, from + rnd.Int64N(10)}
+			if rnd.IntN(8) == 0 {
+				one.to = math.MaxInt64 // it goes on
+			}
 			add := rnd.IntN(3) > 0
 			if add {
 				s = s.with(one)
 			} else {
 				s = s.without(one)
 			}
-			for i := one.from; i <= one.to; i++ {
+			for i := one.from; i <= min(one.to, 99); i++ {
 				want[i] = add
 			}
 		}
@@ -46,7 +49,7 @@ func TestSpans(t *testing.T) {
 			if one.from > one.to || i > 0 && one.from <= s[i-1].to+1 {
 				t.Fatalf("got %v, want them in order and apart", s)
 			}
-			for k := one.from; k <= one.to; k++ {
+			for k := one.from; k <= min(one.to, 99); k++ {
 				got[k] = true
 			}
 		}

@@ -41,6 +41,7 @@ func (c *cluster) compareNewest(ctx context.Context, now time.Time) {
 	}
 	t := span{from, now.UnixMilli()}
 	c.holes.note(t, true, c.compare(ctx, t, true))
+	c.review(time.Now())
 }
 
 // comparePast compares pieces of the past until a time.

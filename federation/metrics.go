@@ -15,6 +15,9 @@ type metrics struct {
 	up       *prometheus.GaugeVec
 	changed  *prometheus.GaugeVec
 	replicas *prometheus.GaugeVec
+	lacking  *prometheus.GaugeVec
+	missing  *prometheus.GaugeVec
+	doubtful *prometheus.GaugeVec
 	queries  *prometheus.CounterVec
 }
 
@@ -44,6 +47,18 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Namespace: namespace, Subsystem: subsystem, Name: "replica_up",
 			Help: "Whether a server of the cluster answers probes. One that does not is not asked.",
 		}, []string{"cluster", "url"}),
+		lacking: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "replica_lacking_seconds",
+			Help: "How much of the last day the server lacks data of that another replica has, as far as is known.",
+		}, []string{"cluster", "url"}),
+		missing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "replica_missing_targets",
+			Help: "How many targets another replica finds up that the server does not scrape, or finds down.",
+		}, []string{"cluster", "url"}),
+		doubtful: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "cluster_doubtful",
+			Help: "Whether one replica of the cluster answers alone and is known to lack data of the last day, or was not searched for gaps yet.",
+		}, []string{"cluster"}),
 		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "queries_total",
 			Help: "Queries by result: complete, partial, error.",
@@ -58,6 +73,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m.up = register(reg, m.up, &err)
 	m.changed = register(reg, m.changed, &err)
 	m.replicas = register(reg, m.replicas, &err)
+	m.lacking = register(reg, m.lacking, &err)
+	m.missing = register(reg, m.missing, &err)
+	m.doubtful = register(reg, m.doubtful, &err)
 	m.queries = register(reg, m.queries, &err)
 	return m, err
 }
@@ -89,6 +107,15 @@ func (m *metrics) setChanged(cluster string, at time.Time) {
 
 func (m *metrics) setReplica(cluster string, r *replica) {
 	m.replicas.WithLabelValues(cluster, r.address()).Set(oneIf(r.state.get().health == healthUp))
+}
+
+func (m *metrics) setLacking(cluster, url string, d time.Duration, l Lacking) {
+	m.lacking.WithLabelValues(cluster, url).Set(d.Seconds())
+	m.missing.WithLabelValues(cluster, url).Set(float64(len(l.Targets) + l.MoreTargets))
+}
+
+func (m *metrics) setDoubtful(cluster string, is bool) {
+	m.doubtful.WithLabelValues(cluster).Set(oneIf(is))
 }
 
 func oneIf(is bool) float64 {

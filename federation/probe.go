@@ -144,6 +144,7 @@ func (c *cluster) probed(ctx context.Context, r *replica, err error, failures in
 	}
 	c.metrics.setReplica(c.name, r)
 	c.health.observe(ctx, c)
+	c.review(time.Now())
 }
 
 func (c *cluster) probeTimeout() time.Duration { return min(c.timeout, probeTimeout) }
