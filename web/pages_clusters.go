@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/midwatch-slo/midwatch/web/wire"
 )
@@ -41,6 +42,7 @@ type clustersView struct {
 type memberRow struct {
 	wire.Cluster
 	Since   stamp
+	Doubted stamp  // since when its answers may lack data
 	Set     string // its labels
 	Tone    tone
 	Servers []serverRow
@@ -51,7 +53,12 @@ type serverRow struct {
 	Since stamp
 	What  string // it is
 	Tone  tone
+	Gaps  []gapRow
+	Miss  stamp // since when it misses targets
 }
+
+// gapRow is a time that a server lacks data of; To is empty when it goes on.
+type gapRow struct{ From, To stamp }
 
 // clustersPage shows which clusters answer, what each server is, and how its
 // labels differ.
@@ -68,14 +75,25 @@ func (h *Handler) clustersPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) memberRow(c wire.Cluster) memberRow {
-	row := memberRow{Cluster: c, Since: h.stamp(c.Since, h.Now()), Set: labelText(c.Labels), Tone: healthTone(c.Health)}
+	now := h.Now()
+	row := memberRow{Cluster: c, Since: h.stamp(c.Since, now), Doubted: h.stamp(c.DoubtSince, now), Set: labelText(c.Labels), Tone: healthTone(c.Health)}
 	for _, s := range c.Replicas {
-		server := serverRow{ClusterServer: s, Since: h.stamp(s.Since, h.Now()), Tone: healthTone(s.Health)}
-		server.What = strings.TrimSpace(s.Backend + " " + s.Version)
+		server := h.serverRow(s, now)
 		if c.Health == wire.HealthUp && server.Tone == bad {
 			server.Tone = low // another one answers
 		}
 		row.Servers = append(row.Servers, server)
+	}
+	return row
+}
+
+func (h *Handler) serverRow(s wire.ClusterServer, now time.Time) serverRow {
+	row := serverRow{
+		ClusterServer: s, Since: h.stamp(s.Since, now), Tone: healthTone(s.Health), Miss: h.stamp(s.MissesSince, now),
+		What: strings.TrimSpace(s.Backend + " " + s.Version),
+	}
+	for _, g := range s.Lacks {
+		row.Gaps = append(row.Gaps, gapRow{h.stamp(g.From, now), h.stamp(g.To, now)})
 	}
 	return row
 }
@@ -101,13 +119,17 @@ func labelText(set map[string]string) string {
 // state says in a line how the clusters stand.
 func (v *clustersView) state() state {
 	var down []string
-	weak, unknown, differ := 0, 0, 0
+	weak, unknown, differ, missing := 0, 0, 0, 0
+	var doubtful []string
 	for _, c := range v.Clusters {
 		switch c.Health {
 		case wire.HealthDown:
 			down = append(down, c.Name)
 		case wire.HealthUnknown:
 			unknown++
+		}
+		if c.Doubt != "" {
+			doubtful = append(doubtful, c.Name)
 		}
 		for _, s := range c.Servers {
 			if s.Tone == low {
@@ -116,17 +138,25 @@ func (v *clustersView) state() state {
 			if len(s.Differs) > 0 {
 				differ++
 			}
+			if len(s.Misses) > 0 {
+				missing++
+			}
 		}
 	}
 	detail := plural(len(v.Clusters), "cluster")
 	if differ > 0 {
 		detail += fmt.Sprintf(", %s with other labels than configured", plural(differ, "server"))
 	}
+	if missing > 0 {
+		detail += fmt.Sprintf(", %s without targets that another replica has", plural(missing, "server"))
+	}
 	switch {
 	case len(down) > 0:
 		return state{Text: strings.Join(down, ", ") + " missing from answers", Detail: detail, Tone: bad}
 	case unknown > 0:
 		return state{Text: "Not all clusters are known yet", Detail: detail, Tone: low}
+	case len(doubtful) > 0:
+		return state{Text: "Answers may lack data of " + strings.Join(doubtful, ", "), Detail: detail, Tone: low}
 	case weak > 0:
 		return state{Text: "All clusters answer, " + plural(weak, "server") + " of them not", Detail: detail, Tone: low}
 	}
