@@ -342,44 +342,44 @@ type fleetClusters struct{ app *App }
 var _ fleet.Clusters = fleetClusters{}
 
 // Instant implements fleet.Clusters.
-func (c fleetClusters) Instant(ctx context.Context, query string, at time.Time) (promql.Vector, fleet.Missing, error) {
+func (c fleetClusters) Instant(ctx context.Context, query string, at time.Time) (promql.Vector, fleet.Lack, error) {
 	q, err := c.app.current.Load().federation.NewInstantQuery(ctx, nil, nil, query, at)
 	if err != nil {
-		return nil, nil, err
+		return nil, fleet.Lack{}, err
 	}
 	defer q.Close()
-	res, missing, err := execute(ctx, q)
+	res, lack, err := execute(ctx, q)
 	if res == nil || err != nil {
-		return nil, missing, err
+		return nil, lack, err
 	}
 	v, err := res.Vector()
-	return v, missing, err
+	return v, lack, err
 }
 
 // Range implements fleet.Clusters.
-func (c fleetClusters) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Missing, error) {
+func (c fleetClusters) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Lack, error) {
 	q, err := c.app.current.Load().federation.NewRangeQuery(ctx, nil, nil, query, start, end, step)
 	if err != nil {
-		return nil, nil, err
+		return nil, fleet.Lack{}, err
 	}
 	// The query is not closed: that would take back the points of the answer.
-	res, missing, err := execute(ctx, q)
+	res, lack, err := execute(ctx, q)
 	if res == nil || err != nil {
-		return nil, missing, err
+		return nil, lack, err
 	}
 	m, err := res.Matrix()
-	return m, missing, err
+	return m, lack, err
 }
 
 // execute returns the result of a query, none when no cluster answers.
-func execute(ctx context.Context, q promql.Query) (*promql.Result, fleet.Missing, error) {
+func execute(ctx context.Context, q promql.Query) (*promql.Result, fleet.Lack, error) {
 	res := q.Exec(ctx)
-	missing := fleet.Missing(federation.Missing(res.Warnings))
+	lack := fleet.Lack{Missing: federation.Missing(res.Warnings), Doubtful: federation.Doubtful(res.Warnings)}
 	switch {
 	case res.Err == nil:
-		return res, missing, nil
-	case errors.Is(res.Err, federation.ErrUnavailable) && len(missing) > 0:
-		return nil, missing, nil
+		return res, lack, nil
+	case errors.Is(res.Err, federation.ErrUnavailable) && len(lack.Missing) > 0:
+		return nil, lack, nil
 	}
-	return nil, nil, fmt.Errorf("ask the clusters: %w", res.Err)
+	return nil, fleet.Lack{}, fmt.Errorf("ask the clusters: %w", res.Err)
 }

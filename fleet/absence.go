@@ -33,7 +33,7 @@ type absences struct {
 	metric *prometheus.GaugeVec
 
 	mu      sync.Mutex
-	byGroup map[string]Missing // of the last evaluation of each
+	byGroup map[string]Lack // of the last evaluation of each
 	byName  map[string]absence
 	seen    bool // any evaluation
 	said    time.Time
@@ -44,15 +44,15 @@ type absences struct {
 
 // note keeps which clusters the last evaluation of a group was without, and
 // tells whether none is missing from any group any more.
-func (a *absences) note(group string, missing Missing, members []Member, at time.Time) (over bool) {
+func (a *absences) note(group string, lack Lack, members []Member, at time.Time) (over bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen = true
 	before := len(a.byName)
-	a.byGroup[group] = missing
+	a.byGroup[group] = lack
 	all := Missing{}
 	for _, of := range a.byGroup {
-		maps.Copy(all, of)
+		maps.Copy(all, of.all())
 	}
 	there := map[string]bool{}
 	for _, m := range members {
@@ -83,7 +83,21 @@ func (a *absences) note(group string, missing Missing, members []Member, at time
 func (a *absences) keep(group map[string]bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.byGroup, func(name string, _ Missing) bool { return !group[name] })
+	maps.DeleteFunc(a.byGroup, func(name string, _ Lack) bool { return !group[name] })
+}
+
+// answered tells whether all of some clusters answered, if not with all data.
+func (a *absences) answered(some Missing) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, lack := range a.byGroup {
+		for name := range some {
+			if _, gone := lack.Missing[name]; gone {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // since lists clusters, each with its cause and since when it is missing.
@@ -157,7 +171,7 @@ func dataMissing(names []string, text string, since, at, ends time.Time) alert.A
 		return a
 	}
 	a.Annotations["summary"] = model.LabelValue("SLOs of the fleet are without the data of " + strings.Join(names, ", "))
-	a.Annotations[annotationDescription] = model.LabelValue("Missing: " + text + ". Until it answers nothing is recorded for the fleet, alerts that fire go on, and new ones fire when the other clusters suffice.")
+	a.Annotations[annotationDescription] = model.LabelValue("Missing: " + text + ". Until all of it is there nothing is recorded for the fleet, alerts that fire go on, and new ones fire when the other clusters suffice.")
 	return a
 }
 

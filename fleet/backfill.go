@@ -205,9 +205,9 @@ func (j *fillJob) fetch(ctx context.Context, start, end time.Time) ([]promql.Ser
 func (j *fillJob) ask(ctx context.Context, query string, start, end time.Time) (promql.Matrix, error) {
 	ctx, cancel := context.WithTimeout(ctx, fillTimeout)
 	defer cancel()
-	m, missing, err := j.fleet.c.Clusters.Range(ctx, query, start, end, fillStep)
+	m, lack, err := j.fleet.c.Clusters.Range(ctx, query, start, end, fillStep)
 	j.fleet.metrics.queries.WithLabelValues("backfill").Inc()
-	if err == nil && len(missing) > 0 {
+	if missing := lack.all(); err == nil && len(missing) > 0 {
 		err = fmt.Errorf("%w: %s", errIncomplete, missing)
 	}
 	return m, err

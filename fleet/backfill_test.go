@@ -179,7 +179,7 @@ type ranged struct {
 }
 
 // Range implements fleet.Clusters.
-func (r ranged) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Missing, error) {
+func (r ranged) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Lack, error) {
 	r.asked()
 	return r.world.Range(ctx, query, start, end, step)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,15 +26,39 @@ const (
 // people to read.
 type Missing map[string]string
 
+// Lack is what an answer is without.
+type Lack struct {
+	Missing  Missing // clusters that did not answer
+	Doubtful Missing // clusters that did, and of whose data some may be missing
+}
+
+// all returns the clusters of both kinds.
+func (l Lack) all() Missing {
+	out := Missing{}
+	maps.Copy(out, l.Doubtful)
+	maps.Copy(out, l.Missing)
+	return out
+}
+
+// add adds what another answer is without.
+func (l *Lack) add(more Lack) {
+	both := Lack{Missing: Missing{}, Doubtful: Missing{}}
+	for _, one := range []Lack{*l, more} {
+		maps.Copy(both.Missing, one.Missing)
+		maps.Copy(both.Doubtful, one.Doubtful)
+	}
+	*l = both
+}
+
 // Clusters answers queries over the series of all clusters, each series with
 // the external labels of its cluster. A cluster that does not answer is no
-// error: it is named in Missing, all of them when none answers.
+// error: it is named in the Lack, all of them when none answers.
 type Clusters interface {
 	// Instant returns the value of each series of an instant vector.
-	Instant(ctx context.Context, query string, at time.Time) (promql.Vector, Missing, error)
+	Instant(ctx context.Context, query string, at time.Time) (promql.Vector, Lack, error)
 	// Range returns the values of an instant vector at each step from start to
 	// end, both included.
-	Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, Missing, error)
+	Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, Lack, error)
 }
 
 // Member is a cluster of the fleet.

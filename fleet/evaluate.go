@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"maps"
 	"math"
 	"sync"
 	"time"
@@ -28,8 +27,9 @@ type moment struct {
 	group   string
 	alerts  []*rules.AlertingRule
 	series  []promql.Series
-	missing Missing
-	unknown []string // missing, and nothing is known of what they had
+	missing Missing  // of these data is, or may be, missing
+	lack    Lack     // the same by kind
+	unknown []string // those that did not answer, and of which nothing is known
 }
 
 type momentKey struct{}
@@ -43,7 +43,7 @@ func (f *Fleet) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 		if ctx.Err() != nil { // it ends
 			return
 		}
-		if f.absences.note(m.group, m.missing, f.c.Members(), at) {
+		if f.absences.note(m.group, m.lack, f.c.Members(), at) {
 			f.filler.wake()
 		}
 	}
@@ -61,21 +61,19 @@ func (f *Fleet) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 func (f *Fleet) fetch(ctx context.Context, m *moment, asks []string, within time.Duration, at time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	missing := Missing{}
+	var lack Lack
 	for _, ask := range asks {
 		v, without, err := f.c.Clusters.Instant(ctx, ask, at)
 		f.metrics.queries.WithLabelValues("evaluation").Inc()
 		if err != nil {
 			f.log.WarnContext(ctx, "clusters cannot be asked", "group", m.group, "err", err)
-			without = f.everybody(err)
+			without = Lack{Missing: f.everybody(err)}
 		}
-		maps.Copy(missing, without)
+		lack.add(without)
 		m.series = append(m.series, present(v, at.UnixMilli())...)
 	}
-	if len(missing) > 0 {
-		m.missing = missing
-	}
-	m.series, m.unknown = f.memory.complete(m.group, f.c.Members(), without(m.series, f.c.Members(), missing), missing, at.UnixMilli())
+	m.missing, m.lack = lack.all(), lack
+	m.series, m.unknown = f.memory.complete(m.group, f.c.Members(), without(m.series, f.c.Members(), lack.Missing), lack.Missing, at.UnixMilli())
 }
 
 // without leaves out what a cluster answered that did not answer all.
@@ -135,6 +133,7 @@ func ruleKey(group string, d rules.RuleDetail) string {
 type standing struct {
 	rule    rules.RuleDetail
 	missing Missing
+	part    bool // those that are missing answered all the same, all of them
 	unknown []string
 	values  map[uint64]float64 // by what identifies an alert of the rule
 	held    map[uint64]bool    // those that fire because they did before
@@ -157,7 +156,7 @@ func (f *Fleet) hold(ctx context.Context, m *moment, d rules.RuleDetail, found p
 		now.values[identity(s.Metric, d)] = s.F
 	}
 	if len(lack) > 0 {
-		now.unknown = m.unknown
+		now.unknown, now.part = m.unknown, f.absences.answered(lack)
 		firing, err := f.fired(ctx, d, at)
 		if err != nil {
 			return nil, err

@@ -86,7 +86,7 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 	}
 	f := &Fleet{c: c, log: c.Logger, quiet: slog.New(slog.DiscardHandler), metrics: newMetrics(c.Registerer), parser: parser.NewParser(parser.Options{})}
 	f.standings.byRule = map[string]standing{}
-	f.absences = absences{metric: f.metrics.missing, byGroup: map[string]Missing{}, byName: map[string]absence{}}
+	f.absences = absences{metric: f.metrics.missing, byGroup: map[string]Lack{}, byName: map[string]absence{}}
 	f.post = post{due: make(chan struct{}, 1), byLabels: map[model.Fingerprint]letter{}}
 	f.program.Store(&program{})
 	r := prometheus.WrapRegistererWithPrefix("midwatch_fleet_", c.Registerer)

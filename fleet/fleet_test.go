@@ -62,6 +62,37 @@ func TestAlertIsHeldWhileAClusterIsAway(t *testing.T) {
 	})
 }
 
+// Of a cluster some data may be missing: what it says counts for what fires,
+// and neither ends an alert nor is recorded; it is backfilled afterwards.
+func TestDoubtfulDataFiresAndEndsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld([]string{"a"}, "one", "two")
+	const why = "replica 1 answers alone, and lacks data of then to now"
+	w.part["two"] = why
+	w.value = failing(map[string]float64{"two": 0.5})
+	f, _ := start(t, w.config(t.TempDir()), burning(0), "a")
+	until(t, "it fires by what two says", 20*time.Second, func() bool { return w.last("Burn").State == alert.Firing })
+	a := w.last("Burn")
+	if text := string(a.Annotations["description"]); a.Annotations["incomplete"] != "two" || !strings.Contains(text, why+"). It fires by the data that there is.") {
+		t.Errorf("it fires: %v", a.Annotations)
+	}
+	until(t, "whose data is doubtful is told", 20*time.Second, func() bool { return w.last("SLOFleetDataMissing").State == alert.Firing })
+	calm := time.Now()
+	w.set(func() { w.value = failing(nil) })
+	until(t, "it was evaluated again", 20*time.Second, func() bool {
+		return len(samples(t, f, "ALERTS", "a", calm.Add(2*time.Second), time.Now())) > 0
+	})
+	if got := w.last("Burn").State; got != alert.Firing {
+		t.Errorf("the alert is %s by doubtful data", got)
+	}
+	if got := samples(t, f, "slo:sli_total:rate5m", "a", calm.Add(-time.Hour), time.Now()); len(got) != 0 {
+		t.Errorf("doubtful numbers are recorded: %v", got)
+	}
+	w.set(func() { delete(w.part, "two") })
+	until(t, "it is over", 20*time.Second, func() bool { return w.last("Burn").State == alert.Resolved })
+	records(t, f, "slo:sli_total:rate5m")
+}
+
 // While a healthy cluster is away, what fails in the other is set against all
 // that there was: a tenth of the whole pages, a tenth of one cluster does not.
 func TestAlertFiresWhenThePresentClustersSuffice(t *testing.T) {

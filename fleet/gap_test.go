@@ -117,14 +117,14 @@ type interrupted struct {
 }
 
 // Range implements fleet.Clusters.
-func (i *interrupted) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Missing, error) {
+func (i *interrupted) Range(ctx context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Lack, error) {
 	if i.left > 0 {
 		i.left--
 		return i.world.Range(ctx, query, start, end, step)
 	}
 	i.stuck.Store(true)
 	<-ctx.Done()
-	return nil, nil, ctx.Err()
+	return nil, fleet.Lack{}, ctx.Err()
 }
 
 // A time away that is longer than what is filled at once is filled to its end,

@@ -23,7 +23,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 			Name: "midwatch_fleet_queries_total", Help: "Queries over all clusters, for an evaluation or for a backfill.",
 		}, []string{"purpose"}),
 		missing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "midwatch_fleet_cluster_missing", Help: "Whether the fleet's rules are without the data of a cluster.",
+			Name: "midwatch_fleet_cluster_missing", Help: "Whether the fleet's rules are without data of a cluster.",
 		}, []string{"cluster"}),
 		leads: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "midwatch_fleet_leads", Help: "Whether this replica delivers the fleet's alerts and writes to remote storages.",

@@ -220,6 +220,8 @@ func (f *Fleet) remark(expr string, set labels.Labels) (string, Missing) {
 		switch {
 		case s.held[identity(set, d)]:
 			text += " It fired before and goes on: nothing says that it is over."
+		case s.part:
+			text += " It fires by the data that there is."
 		case len(s.unknown) > 0:
 			text += fmt.Sprintf(" It fires by the data of the other clusters; of %s it is not known how much there was.", strings.Join(s.unknown, ", "))
 		default:

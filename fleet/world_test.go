@@ -31,6 +31,7 @@ type world struct {
 	value func(cluster, metric, slo string, at time.Time) float64 // NaN: no sample
 	slos  []string
 	gone  map[string]string // clusters that do not answer, and why
+	part  map[string]string // clusters of whose data some may be missing, and why
 	asked []string          // queries
 
 	taken   []alert.Alert // in the order in which they came
@@ -42,7 +43,7 @@ var _ fleet.Clusters = (*world)(nil)
 
 // newWorld returns clusters in which each SLO has 100 events a second.
 func newWorld(slos []string, clusters ...string) *world {
-	return &world{names: clusters, slos: slos, gone: map[string]string{}, leading: true, value: failing(nil)}
+	return &world{names: clusters, slos: slos, gone: map[string]string{}, part: map[string]string{}, leading: true, value: failing(nil)}
 }
 
 // failing gives each cluster 100 events a second, of which a share fails.
@@ -88,23 +89,23 @@ func (w *world) match(query string, at time.Time) (promql.Vector, error) {
 }
 
 // Instant implements fleet.Clusters.
-func (w *world) Instant(_ context.Context, query string, at time.Time) (promql.Vector, fleet.Missing, error) {
+func (w *world) Instant(_ context.Context, query string, at time.Time) (promql.Vector, fleet.Lack, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, query)
 	v, err := w.match(query, at)
-	return v, fleet.Missing(maps.Clone(w.gone)), err
+	return v, w.lack(), err
 }
 
 // Range implements fleet.Clusters.
-func (w *world) Range(_ context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Missing, error) {
+func (w *world) Range(_ context.Context, query string, start, end time.Time, step time.Duration) (promql.Matrix, fleet.Lack, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	bySet := map[string]*promql.Series{}
 	for at := start; !at.After(end); at = at.Add(step) {
 		v, err := w.match(query, at)
 		if err != nil {
-			return nil, nil, err
+			return nil, fleet.Lack{}, err
 		}
 		for _, s := range v {
 			key := s.Metric.String()
@@ -118,7 +119,11 @@ func (w *world) Range(_ context.Context, query string, start, end time.Time, ste
 	for _, key := range slices.Sorted(maps.Keys(bySet)) {
 		out = append(out, *bySet[key])
 	}
-	return out, fleet.Missing(maps.Clone(w.gone)), nil
+	return out, w.lack(), nil
+}
+
+func (w *world) lack() fleet.Lack {
+	return fleet.Lack{Missing: maps.Clone(w.gone), Doubtful: maps.Clone(w.part)}
 }
 
 func (w *world) members() (out []fleet.Member) {
