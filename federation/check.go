@@ -87,7 +87,7 @@ func (c *cluster) status() ClusterStatus {
 	at := time.Now()
 	for i, r := range c.replicas {
 		s.Replicas[i] = c.replicaStatus(r)
-		s.Replicas[i].Lacking = c.holes.lacking(i, day(at))
+		s.Replicas[i].Lacking = c.holes.lackingOf(i, day(at))
 	}
 	if doubt := c.review(at); s.Up {
 		s.Doubt, s.DoubtSince = doubt.text, doubt.since

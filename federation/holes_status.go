@@ -104,10 +104,10 @@ func (h *holes) miss(now int64, found []finding) {
 	}
 }
 
-// lacking returns what a replica is known to lack in a time up to now. A
+// lackingOf returns what a replica is known to lack in a time up to now. A
 // target is only said to be missed after a while: replicas learn of one at
 // different times.
-func (h *holes) lacking(r int, t span) Lacking {
+func (h *holes) lackingOf(r int, t span) Lacking {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out Lacking
@@ -168,7 +168,7 @@ func (c *cluster) review(now time.Time) doubtful {
 		}
 	}
 	for i, r := range c.replicas {
-		c.metrics.setLacking(c.name, r.address(), c.holes.lackingFor(i, day(now)), c.holes.lacking(i, day(now)))
+		c.metrics.setLacking(c.name, r.address(), c.holes.lackingFor(i, day(now)), c.holes.lackingOf(i, day(now)))
 	}
 	d := c.holes.become(text, now)
 	c.metrics.setDoubtful(c.name, d.text != "")

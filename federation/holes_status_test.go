@@ -67,7 +67,7 @@ func TestStatusTellsWhatReplicasLack(t *testing.T) {
 		}
 		after := clusterOf(t, first, second)
 		after.inherit(c)
-		if got := after.holes.lacking(1, day(time.Now())); len(got.Gaps) == 0 || len(got.Targets) == 0 {
+		if got := after.holes.lackingOf(1, day(time.Now())); len(got.Gaps) == 0 || len(got.Targets) == 0 {
 			t.Errorf("after a reload: got %+v", got)
 		}
 		first.away.Store(false)
@@ -89,14 +89,14 @@ func TestGapsAreNamedNewestFirst(t *testing.T) {
 		lacks = lacks.with(span{now - 10_000*(i+1), now - 10_000*(i+1) + 999})
 	}
 	h.note(span{0, now}, true, []finding{{answered: true, targets: true}, {answered: true, targets: true, lacks: lacks.with(span{now, 1<<63 - 1})}})
-	got := h.lacking(1, span{0, now})
+	got := h.lackingOf(1, span{0, now})
 	if len(got.Gaps) != maxGaps || got.MoreGaps != 4 || !got.Gaps[0].To.IsZero() || got.Gaps[1] != (Gap{time.UnixMilli(now - 10_000).UTC(), time.UnixMilli(now - 9_001).UTC()}) {
 		t.Errorf("got %+v", got)
 	}
 	if d := h.lackingFor(1, span{0, now}); d != 8001*time.Millisecond {
 		t.Errorf("got %s", d)
 	}
-	if got := h.lacking(0, span{0, now}); got.Gaps != nil {
+	if got := h.lackingOf(0, span{0, now}); got.Gaps != nil {
 		t.Errorf("got %+v", got)
 	}
 }
