@@ -95,7 +95,9 @@ func (p *pastAnswer) get(ctx context.Context) (*answer.Answer, bool, error) {
 			return nil, false, nil
 		}
 	}
-	p.keep(missing, time.Now())
+	if p.cluster.reaches(ctx, p.replica) {
+		p.keep(missing, time.Now())
+	}
 	all := slices.Concat(kept, missing)
 	sort.Slice(all, func(i, k int) bool { return all[i].from < all[k].from })
 	answers := make([]*answer.Answer, len(all))

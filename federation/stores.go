@@ -179,6 +179,11 @@ func (r *replica) askStores(ctx context.Context) (storeList, error) {
 // ever is all time.
 func ever() span { return span{math.MinInt64, math.MaxInt64} }
 
+// reaches tells whether a server, which has just answered, lacked no store.
+func (c *cluster) reaches(ctx context.Context, r *replica) bool {
+	return r.lacks(ctx, ever(), slices.Collect(maps.Keys(c.dropped))) == ""
+}
+
 // vouch tells what the answer of a server to a question about a time is known
 // to lack.
 func (c *cluster) vouch(ctx context.Context, r *replica, t span, tell func(cluster, text string)) {

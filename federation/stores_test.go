@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/midwatch-slo/midwatch/federation"
 )
 
@@ -84,6 +86,39 @@ func TestThanosWithoutAStoreIsNamed(t *testing.T) {
 				t.Errorf("labels: got %.400s", got.body)
 			}
 		})
+	}
+}
+
+// What a Thanos answered while it lacked a store is not kept: nothing would
+// tell later that something is missing from it.
+func TestAnswersWithoutAStoreAreNotKept(t *testing.T) {
+	whole := standIn{version: "0.42.4"}.over(t, lasting(floats(9)))
+	part := standIn{version: "0.42.4"}.over(t, nil)
+	var away atomic.Bool
+	server := serve(t, withoutRead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		failing := "null"
+		h := whole
+		if away.Load() {
+			failing, h = `"refused"`, part
+		}
+		if r.URL.Path == "/api/v1/stores" {
+			_, _ = io.WriteString(w, `{"status":"success","data":{"sidecar":[`+storeJSON(failing, [2]int64{0, 1 << 62}, `{"a":"b"}`)+`]}}`)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})))
+	fed := newFederation(t, federation.Config{CacheBytes: 1 << 20, Clusters: []federation.Cluster{{Name: "one", URLs: []string{server}, SettledAfter: model.Duration(time.Minute)}}})
+	api := httptest.NewServer(fed.Handler())
+	t.Cleanup(api.Close)
+	when := window{start: at(time.Hour), end: at(90 * time.Minute), step: time.Minute}
+	askWindow(t, api.URL, `up`, when) // it comes to be known what the server is
+	for _, missing := range []bool{true, false, true} {
+		away.Store(missing)
+		got := askWindow(t, api.URL, `sum(node_load1)`, when)
+		full := strings.Contains(string(got.Data.Result), "values")
+		if warned := len(got.Warnings) > 0; warned != missing || !missing && !full {
+			t.Errorf("while a store is away: %v: got %q, %.100s", missing, got.Warnings, got.Data.Result)
+		}
 	}
 }
 
