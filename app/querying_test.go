@@ -39,11 +39,20 @@ func TestQueryTokensBindWhatIsSeen(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", token, got, want)
 		}
 	}
+	refused := func(what, want string) {
+		_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error with %q", what, err, want)
+		}
+	}
+	for _, empty := range []string{"", "    []\n"} {
+		configure(empty)
+		refused("tokens: "+empty, "query_tokens is empty: give a token, or leave it out and everybody may query everything")
+		w.write(t, "midwatch.yaml", strings.Replace(fmt.Sprintf(configFile, "http://127.0.0.1:1", "http://127.0.0.1:1"), "api:\n", "api:\n  ingest_tokens:\n"+empty, 1))
+		refused("tokens: "+empty, "ingest_tokens is empty: give a token, or leave it out and everybody may send alerts")
+	}
 	for _, matchers := range []string{"[]", "", "['']", "['cluster']", `['a="b"} or {c="d"']`} {
 		configure("    - {name: here, token: token-of-here, matchers: " + matchers + "}\n")
-		_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
-		if err == nil || !strings.Contains(err.Error(), "query_tokens.0.matchers") {
-			t.Errorf("matchers: %s: got %v, want an error", matchers, err)
-		}
+		refused("matchers: "+matchers, "query_tokens.0.matchers")
 	}
 }

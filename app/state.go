@@ -152,7 +152,19 @@ func (s *state) readSentry() (sentry secret.Secret, err error) {
 	return secret.Resolve("ingest.sentry_secret", c.SentrySecret, c.SentrySecretFile)
 }
 
+// listed returns an error where a list of tokens is there and empty: without
+// tokens everybody may do what they are for, which is not said by such a list.
+func (s *state) listed(name string, tokens int, everybody string) error {
+	if tokens == 0 && s.config.node("api."+name) != nil {
+		return fmt.Errorf("%s is empty: give a token, or leave it out and everybody may %s", name, everybody)
+	}
+	return nil
+}
+
 func (s *state) readIngest(sentry secret.Secret) (err error) {
+	if err := s.listed("ingest_tokens", len(s.config.API.IngestTokens), "send alerts"); err != nil {
+		return err
+	}
 	s.ingest, err = web.NewIngest(s.config.API.IngestTokens, sentry)
 	return err
 }
@@ -160,6 +172,9 @@ func (s *state) readIngest(sentry secret.Secret) (err error) {
 // readQuerying reads who may query. Matchers that are there without any would
 // let their token see everything, so that is an error.
 func (s *state) readQuerying() (err error) {
+	if err := s.listed("query_tokens", len(s.config.API.QueryTokens), "query everything"); err != nil {
+		return err
+	}
 	list := s.config.node("api.query_tokens")
 	for i, t := range s.config.API.QueryTokens {
 		at := strconv.Itoa(i)
