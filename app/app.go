@@ -39,6 +39,7 @@ const (
 type Options struct {
 	ConfigFile    string
 	ListenAddress string // port 0 takes a free one
+	Cache         Bytes  // instead of what the configuration says, unless it is 0
 	Logger        *slog.Logger
 }
 
@@ -75,7 +76,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	s, err := makeState(o.ConfigFile, o.Logger, a.fleet)
+	s, err := makeState(o, a.fleet)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +260,7 @@ func (a *App) Reload(ctx context.Context) error {
 	if a.stopped {
 		return errors.New("reload: midwatch is stopping")
 	}
-	s, err := makeState(a.o.ConfigFile, a.o.Logger, a.fleet)
+	s, err := makeState(a.o, a.fleet)
 	a.metrics.reloaded(err == nil)
 	if err != nil {
 		return fmt.Errorf("reload: %w", err)

@@ -53,6 +53,7 @@ type Config struct {
 type Federation struct {
 	Timeout    model.Duration `yaml:"timeout"`     // of a whole query; default 2m
 	MaxSamples int            `yaml:"max_samples"` // in memory at once; default 50,000,000
+	Cache      Bytes          `yaml:"cache"`       // for answers of a past that does not change; default 0: none is kept
 }
 
 // Store says where incidents and pages are kept, and for how long.
@@ -156,7 +157,7 @@ func secretive(p diag.Problem) bool {
 	if parts[0] != "clusters" {
 		return false
 	}
-	if len(parts) > 2 && !slices.Contains([]string{"name", "urls", "labels", "replica_labels", "timeout", "max_requests", "compression"}, parts[2]) {
+	if len(parts) > 2 && !slices.Contains([]string{"name", "urls", "labels", "replica_labels", "timeout", "max_requests", "compression", "settled_after"}, parts[2]) {
 		return true
 	}
 	line := strings.ToLower(p.Source)

@@ -27,7 +27,7 @@ import (
 func TestExamplesLoad(t *testing.T) {
 	for _, name := range []string{"shop", "company"} {
 		t.Run(name, func(t *testing.T) {
-			s, err := makeState(copyExample(t, name), slog.New(slog.DiscardHandler), &fleetKeeper{})
+			s, err := makeState(Options{ConfigFile: copyExample(t, name), Logger: slog.New(slog.DiscardHandler)}, &fleetKeeper{})
 			if err != nil {
 				t.Fatal(err)
 			}

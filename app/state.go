@@ -55,13 +55,17 @@ type state struct {
 	registry   *prometheus.Registry // of the metrics of these parts
 }
 
-// makeState makes a state of a configuration file. Nothing that runs is touched:
+// makeState makes a state of the configuration file. Nothing that runs is touched:
 // when it fails, all is as it was. What the fleet's rules record is queried with
 // the clusters' series.
-func makeState(path string, log *slog.Logger, own *fleetKeeper) (*state, error) {
-	c, err := LoadConfig(path)
+func makeState(o Options, own *fleetKeeper) (*state, error) {
+	log := o.Logger
+	c, err := LoadConfig(o.ConfigFile)
 	if err != nil {
 		return nil, err
+	}
+	if o.Cache > 0 {
+		c.Federation.Cache = o.Cache
 	}
 	s := &state{config: c, byID: map[string]slo.SLO{}, registry: prometheus.NewRegistry()}
 	var problems diag.Problems
@@ -217,6 +221,7 @@ func (s *state) connectClusters(log *slog.Logger, own *fleetKeeper) (err error) 
 		Rules:        own,
 		QueryTimeout: time.Duration(s.config.Federation.Timeout),
 		MaxSamples:   s.config.Federation.MaxSamples,
+		CacheBytes:   int64(s.config.Federation.Cache),
 		Logger:       log.With("component", "federation"),
 		Registerer:   s.registry,
 	})

@@ -35,6 +35,7 @@ one changes nothing. SIGTERM and Ctrl-C stop it after what is being sent.`,
 	f := c.Flags()
 	f.StringVar(&o.ConfigFile, "config", "midwatch.yaml", "configuration file")
 	f.StringVar(&o.ListenAddress, "web.listen-address", ":9193", "address to listen on")
+	f.Var(&o.Cache, "cache", "keep answers to range queries, of a past that does not change, up to this size, such as 256MiB (default: federation.cache of the configuration)")
 	f.Var(flagOf{level}, "log.level", "least level to log: debug, info, warn or error")
 	f.Var(flagOf{format}, "log.format", "how to log: logfmt or json")
 	_ = c.MarkFlagFilename("config", "yaml", "yml") // it fails only for a flag that is not there
