@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -137,5 +138,26 @@ func TestWarningsOfAServerItself(t *testing.T) {
 		if run := federation.RunOf(q); res.Err != nil || run != c.run || res.Warnings[want] == nil {
 			t.Errorf("%s by %s: %v, %v", c.query, run, res.Warnings, res.Err)
 		}
+	}
+}
+
+// Reading a query of a few hundred kilobytes can take Prometheus' parser
+// minutes.
+func TestQueriesOfTooManyWords(t *testing.T) {
+	f := newFederation(t, federation.Config{Clusters: []federation.Cluster{{Name: "north", URLs: []string{serve(t, healthy(t))}}}})
+	base := serve(t, f.Handler())
+	for _, query := range []string{
+		strings.Repeat("(", 100_000) + "up" + strings.Repeat(")", 100_000), strings.Repeat("-", 300_000) + "up", "up" + strings.Repeat("+up", 200_000),
+	} {
+		for _, path := range []string{"query", "format_query"} {
+			a := ask(t, http.MethodPost, base, "/api/v1/"+path, url.Values{"query": {query}})
+			if a.status != http.StatusBadRequest || !strings.Contains(a.body, "more than 20000 words") || len(a.body) > 1000 {
+				t.Errorf("%s of %q…: %d %.200s", path, query[:5], a.status, a.body)
+			}
+		}
+	}
+	long := `count(up{instance=~"0|` + strings.Repeat("x|", 100_000) + `1"})`
+	if v, _, err := f.Instant(t.Context(), long, at(4*time.Minute)); err != nil || len(v) != 1 || v[0].F != 2 {
+		t.Errorf("a long matcher: %v, %v", v, err)
 	}
 }

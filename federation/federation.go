@@ -55,7 +55,7 @@ func New(c Config) (*Federation, error) {
 		return nil, err
 	}
 	f := &Federation{config: c, metrics: m, runs: counted, memory: newMemory()}
-	f.parser = parser.NewParser(parser.Options{ExperimentalDurationExpr: true}) // as Prometheus has it by default
+	f.parser = patientParser{parser.NewParser(parser.Options{ExperimentalDurationExpr: true})} // as Prometheus has it by default
 	f.trees = newTreeParser(f.parser)
 	for _, one := range c.Clusters {
 		cl, err := newCluster(one, c.Timeout, m)
