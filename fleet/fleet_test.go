@@ -268,6 +268,31 @@ func TestOneReplicaSpeaks(t *testing.T) {
 	until(t, "the other says that it is over", 20*time.Second, func() bool { return silent.last("Burn").State == alert.Resolved })
 }
 
+// What an alert has waited counts when another replica takes over: it fires as
+// soon as it would have, once.
+func TestForGoesOnWithAnotherReplica(t *testing.T) {
+	t.Parallel()
+	const hold = 10 * time.Second
+	elder, younger := newWorld([]string{"a"}, "one"), newWorld([]string{"a"}, "one")
+	younger.leading = false
+	for _, w := range []*world{elder, younger} {
+		w.value = failing(map[string]float64{"one": 0.5})
+	}
+	_, end := start(t, elder.config(t.TempDir()), burning(hold), "a")
+	f, _ := start(t, younger.config(t.TempDir()), burning(hold), "a")
+	since := waitsSince(t, f)
+	until(t, "it has waited", 20*time.Second, func() bool { return time.Since(since) > hold/2 })
+	end()
+	younger.set(func() { younger.leading = true })
+	until(t, "it fires", 40*time.Second, func() bool { return younger.last("Burn").State == alert.Firing })
+	if at := younger.last("Burn").StartsAt.Sub(since); at < hold || at > hold*3/2 {
+		t.Errorf("it fires after %s, want %s", at, hold)
+	}
+	if got := elder.last("Burn").State; got != "" {
+		t.Errorf("the one that ended said %s", got)
+	}
+}
+
 // An alert of which nobody said that it is over, such as before a crash, ends
 // when all is known.
 func TestWhatIsOverIsSaidAfterACrash(t *testing.T) {
