@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -104,8 +103,7 @@ func cause(err error, limit time.Duration) string {
 		return "host name not found"
 	case errors.As(err, &tlsCert):
 		return "certificate not trusted"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		strings.HasPrefix(err.Error(), "http2: client conn"): // which has no type
+	case hungUp(err):
 		return "connection closed before the end of the answer"
 	}
 	// What crypto/tls calls it, and what HTTP/2 leaves of that.

@@ -270,15 +270,6 @@ func (r *replica) do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (r *replica) send(req *http.Request) (*http.Response, error) {
-	req.Header.Set("User-Agent", "midwatch")
-	resp, err := r.client.Do(req)
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return nil, ue.Err
-	}
-	return resp, err
-}
-
 func (r *replica) endpoint(path string) string { return r.base.JoinPath("api", "v1", path).String() }
 
 // identity returns the server's own external labels, nil when it does not
