@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -119,6 +120,7 @@ func (g *growing) newest(r *http.Request) (any, bool) {
 // growingWorld is a world of growing servers.
 type growingWorld struct {
 	*world
+	clusters []federation.Cluster
 	servers  []*growing
 	registry *prometheus.Registry
 	whole    *teststorage.TestStorage
@@ -131,12 +133,11 @@ func newGrowingWorld(t testing.TB, seed uint64) *growingWorld {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 9))
 	w := &growingWorld{world: &world{name: fmt.Sprint("growing ", seed), span: randomSpan}, registry: prometheus.NewRegistry(), rnd: rnd}
-	var clusters []federation.Cluster
 	for _, m := range plainClusters(rnd) {
 		g := newGrowing(t, m.own)
 		m.URLs = []string{g.serve(t)}
 		m.traffic = g.traffic
-		clusters = append(clusters, m.Cluster)
+		w.clusters = append(w.clusters, m.Cluster)
 		w.servers = append(w.servers, g)
 		w.coming = append(w.coming, m.series)
 		w.members = append(w.members, m)
@@ -146,7 +147,7 @@ func newGrowingWorld(t testing.TB, seed uint64) *growingWorld {
 	w.whole = teststorage.New(t, func(o *tsdb.Options) { o.OutOfOrderTimeWindow = time.Hour.Milliseconds() })
 	w.reference = w.whole
 	w.parser, w.engine = newReferenceEngine()
-	w.federation = newFederation(t, federation.Config{Clusters: clusters, CacheBytes: 16 << 20, Registerer: w.registry})
+	w.federation = newFederation(t, federation.Config{Clusters: w.clusters, CacheBytes: 16 << 20, Registerer: w.registry})
 	w.federation.Doubt(0)
 	return w
 }
@@ -293,8 +294,8 @@ func (w *growingWorld) lookOn(t *testing.T) {
 	}
 }
 
-// pieces asks a query over half an hour, and returns how many of its steps
-// the servers were asked for.
+// asked asks a query, and returns how many pieces of its answer were kept and
+// how many were asked for.
 func (w *growingWorld) asked(ctx context.Context, t *testing.T, query string, when window) (hits, misses float64) {
 	t.Helper()
 	hits, misses = w.count(t)
@@ -358,6 +359,117 @@ func TestWhatIsKept(t *testing.T) {
 	expect("its series may be deleted", 4, 0)
 	first.set(func() { first.admin, first.hides = false, "status/tsdb/blocks" })
 	expect("it does not tell its blocks", 4, 0)
+}
+
+// A real Prometheus tells what must be known of its past.
+func TestAnswersOfARealPrometheusAreKept(t *testing.T) {
+	series := dataset(5)
+	spec := blockSpec(t, "kept", "{}", series)
+	spec.Listen = freePort(t)
+	spec.Config += "scrape_configs: [{job_name: itself, scrape_interval: 1s, static_configs: [{targets: ['" + spec.Listen + "']}]}]\n"
+	c := federation.Cluster{Name: "one", URLs: []string{startAll(t, spec)[0].URL}}
+	w := &growingWorld{world: &world{series: relabel(c, series)}, registry: prometheus.NewRegistry()}
+	w.setReference(t)
+	w.federation = newFederation(t, federation.Config{Clusters: []federation.Cluster{c}, CacheBytes: 1 << 20, Registerer: w.registry})
+	w.federation.Doubt(0)
+	when := window{start: at(20 * time.Minute), end: at(90 * time.Minute), step: time.Minute}
+	const query = `sum by (app) (rate(http_requests_total[5m]))`
+	deadline := time.Now().Add(30 * time.Second)
+	for tick := time.NewTicker(100 * time.Millisecond); ; <-tick.C { // until it has scraped itself
+		hits, misses := w.asked(t.Context(), t, query, when)
+		switch {
+		case hits == 3 && misses == 0:
+			return
+		case t.Failed() || time.Now().After(deadline):
+			t.Fatalf("%v pieces are kept and %v asked for, want 3 and none", hits, misses)
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Whoever asks may say that nothing kept is wanted.
+func TestRequestsPastTheCache(t *testing.T) {
+	w := newGrowingWorld(t, 5)
+	w.advance(t, at(30*time.Minute))
+	srv := httptest.NewServer(w.federation.Handler())
+	t.Cleanup(srv.Close)
+	for _, c := range []struct {
+		param, header string
+		status        int
+		looks         bool
+	}{
+		{status: http.StatusOK, looks: true},
+		{param: "on", header: "max-age=0", status: http.StatusOK, looks: true},
+		{param: "off", status: http.StatusOK},
+		{header: "no-store", status: http.StatusOK},
+		{header: "max-age=0, no-cache", status: http.StatusOK},
+		{param: "maybe", status: http.StatusBadRequest},
+	} {
+		form := url.Values{"query": {"sum(up)"}, "start": {seconds(at(0))}, "end": {seconds(at(8 * time.Minute))}, "step": {"15"}}
+		if c.param != "" {
+			form.Set("cache", c.param)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/api/v1/query_range?"+form.Encode(), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Cache-Control", c.header)
+		hits, misses := w.count(t)
+		resp, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		h, m := w.count(t)
+		if resp.StatusCode != c.status || (h+m > hits+misses) != c.looks {
+			t.Errorf("%+v: status %d, %v pieces looked for", c, resp.StatusCode, h+m-hits-misses)
+		}
+	}
+}
+
+// A cache that is full lets go of what was not used for long.
+func TestFullCache(t *testing.T) {
+	w := newGrowingWorld(t, 6)
+	for _, g := range w.servers {
+		g.db.DisableCompactions()
+	}
+	w.advance(t, at(30*time.Minute))
+	w.federation = newFederation(t, federation.Config{Clusters: w.clusters, CacheBytes: 20 << 10, Registerer: w.registry})
+	w.federation.Doubt(0)
+	when := window{start: at(2 * time.Minute), end: at(10 * time.Minute), step: 15 * time.Second}
+	ask := func(i int) (hits, misses float64) {
+		return w.asked(t.Context(), t, fmt.Sprintf("http_requests_total > %d", i), when)
+	}
+	for i := range 30 {
+		ask(i)
+		ask(0)
+	}
+	if h, m := ask(0); h != 6 || m != 0 {
+		t.Errorf("of what is used always, %v pieces are kept, %v are not", h, m)
+	}
+	if h, m := ask(1); h != 0 || m != 6 {
+		t.Errorf("of what is used no more, %v pieces are kept, %v are not", h, m)
+	}
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "midwatch_federation_cache_bytes" {
+			if got := f.GetMetric()[0].GetGauge().GetValue(); got <= 0 || got > 20<<10 {
+				t.Errorf("the cache takes %v bytes", got)
+			}
+		}
+	}
 }
 
 func (g *growing) set(what func()) {

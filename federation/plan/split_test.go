@@ -42,7 +42,7 @@ func TestSplits(t *testing.T) {
 		`max_over_time(label_replace(x, "__name__", "$1", "a", "(.*)")[5m:])`: false,
 		`sum(max_over_time(count_values("v", x)[5m:]))`:                       false,
 		`max_over_time(sort(x)[5m:])`:                                         true,
-		`max_over_time(vector(1)[5m:])`:                                          true,
+		`max_over_time(vector(1)[5m:])`:                                       true,
 	} {
 		q := sentQuery(t, text)
 		if got := q.Splits(); got != want {
