@@ -47,6 +47,10 @@ func (f *Fleet) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 			f.filler.wake()
 		}
 	}
+	if since, slept := f.evaluated.slept(g.Name(), g.Interval(), at); slept {
+		f.filler.since(since)
+		f.filler.wake()
+	}
 	result := "whole"
 	if len(m.missing) > 0 {
 		result = "partial"
@@ -267,6 +271,15 @@ func (e *evaluations) note(group string, at time.Time, whole bool) {
 		was.times = -1
 	}
 	e.groups[group] = evaluated{times: was.times + 1, at: at}
+}
+
+// slept tells whether a group was not evaluated for long before now, such as
+// when the machine stood still, and when it last was.
+func (e *evaluations) slept(group string, interval time.Duration, at time.Time) (since time.Time, is bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was, known := e.groups[group]
+	return was.at, known && at.Sub(was.at) > interval+fillStep
 }
 
 // settled tells whether a group was evaluated several times in a row with no

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,14 @@ import (
 	"github.com/midwatch-slo/midwatch/fleet"
 )
 
-func TestMain(m *testing.M) { child(); goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	child()
+	// Tests wait for evaluations, not for processors.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A budget burns over two clusters: one alert, which is held while a cluster
 // is away, though less burns then, and is over when all say so.
