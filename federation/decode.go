@@ -116,18 +116,22 @@ func (d *decoder) closeSeries() {
 	d.open = nil
 }
 
-// sampled reads an answer of a server that does not stream: one snappy block
-// of at most limit bytes once it is decoded.
-func (d *decoder) sampled(body io.Reader, limit int64) ([]rawSeries, error) {
+// maxSnappyRatio is how many times as long as a snappy block what is in it can
+// be: three bytes stand for 64, at the most.
+const maxSnappyRatio = 22
+
+// sampled reads an answer of a server that does not stream: one snappy block,
+// which counts with the bytes that it has once it is decoded, too.
+func (d *decoder) sampled(body io.Reader, b *budget) ([]rawSeries, error) {
 	compressed, err := io.ReadAll(body)
 	if err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
 	size, err := snappy.DecodedLen(compressed)
-	if err != nil {
+	if err != nil || size > maxSnappyRatio*len(compressed) {
 		return nil, brokenError("not a snappy block")
 	}
-	if int64(size) > limit {
+	if b.used.Add(int64(size)) > b.limit {
 		return nil, errTooMuch
 	}
 	plain, err := snappy.Decode(nil, compressed)

@@ -102,7 +102,7 @@ func FuzzSampled(f *testing.F) {
 	f.Add(plain)
 	f.Fuzz(func(t *testing.T, plain []byte) {
 		d := decoder{maxt: 1 << 40, queries: 1, scratch: labels.NewScratchBuilder(4)}
-		series, err := d.sampled(bytes.NewReader(snappy.Encode(nil, plain)), 1<<20)
+		series, err := d.sampled(bytes.NewReader(snappy.Encode(nil, plain)), &budget{limit: 1 << 20})
 		if err == nil {
 			readAll(t, series)
 		}

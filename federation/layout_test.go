@@ -1,10 +1,18 @@
 package federation
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"testing"
 
+	"github.com/gogo/protobuf/proto"
+	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
@@ -93,5 +101,39 @@ func TestChunksOfNoise(t *testing.T) {
 	}
 	if taken < 1000 {
 		t.Errorf("only %d of the chunks were taken", taken)
+	}
+}
+
+// TestBlocksThatAskForMemory: a few bytes say that they are half a gigabyte,
+// and what is really long counts as long as it is.
+func TestBlocksThatAskForMemory(t *testing.T) {
+	long, err := proto.Marshal(&prompb.ReadResponse{Results: []*prompb.QueryResult{{Timeseries: []*prompb.TimeSeries{{
+		Labels: []prompb.Label{{Name: "a", Value: strings.Repeat("a", 1<<20)}},
+	}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := snappy.Encode(nil, long)
+	for _, c := range []struct {
+		name  string
+		block []byte
+		limit int64
+		want  error
+	}{
+		{"half a gigabyte in ten bytes", append(binary.AppendUvarint(nil, 500<<20), 1, 2, 3, 4, 5), 1 << 30, brokenError("not a snappy block")},
+		{"a megabyte", block, int64(len(long) - 1), errTooMuch},
+		{"a megabyte", block, int64(len(long)), nil},
+	} {
+		b, before := &budget{limit: c.limit}, new(runtime.MemStats)
+		runtime.ReadMemStats(before)
+		d := decoder{maxt: 1, queries: 1, scratch: labels.NewScratchBuilder(1)}
+		if _, err := d.sampled(bytes.NewReader(c.block), b); !errors.Is(err, c.want) {
+			t.Errorf("%s, %d allowed: %v, want %v", c.name, c.limit, err, c.want)
+		}
+		after := new(runtime.MemStats)
+		runtime.ReadMemStats(after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s, %d allowed: %d bytes of memory", c.name, c.limit, took)
+		}
 	}
 }

@@ -212,7 +212,7 @@ func decode(resp *http.Response, sel selection, queries int, b *budget) ([]rawSe
 	case strings.HasPrefix(contentType, streamedType):
 		return d.streamed(body)
 	case strings.HasPrefix(contentType, sampledType):
-		return d.sampled(body, b.limit)
+		return d.sampled(body, b)
 	}
 	return nil, brokenError("neither streamed chunks nor samples: is this a Prometheus?")
 }
