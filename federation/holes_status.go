@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -158,10 +159,15 @@ func day(now time.Time) span {
 // review finds out whether answers of the cluster may lack data of the last
 // day, and tells it in metrics.
 func (c *cluster) review(now time.Time) doubtful {
-	if len(c.replicas) == 1 {
-		return doubtful{}
-	}
 	text := ""
+	for i, alive := range c.alive() {
+		if alive {
+			text = cmp.Or(text, c.replicas[i].stores.doubted())
+		}
+	}
+	if len(c.replicas) == 1 {
+		return c.doubtful(text, now)
+	}
 	if alone := c.alone(); alone >= 0 {
 		if lacks := c.holes.doubt(alone, day(now), now.UnixMilli()); lacks != "" {
 			text = fmt.Sprintf("replica %d answers alone, %s", alone+1, lacks)
@@ -170,6 +176,11 @@ func (c *cluster) review(now time.Time) doubtful {
 	for i, r := range c.replicas {
 		c.metrics.setLacking(c.name, r.address(), c.holes.lackingFor(i, day(now)), c.holes.lackingOf(i, day(now)))
 	}
+	return c.doubtful(text, now)
+}
+
+// doubtful notes and tells what is doubtful now, "" when nothing is.
+func (c *cluster) doubtful(text string, now time.Time) doubtful {
 	d := c.holes.become(text, now)
 	c.metrics.setDoubtful(c.name, d.text != "")
 	return d

@@ -149,15 +149,19 @@ func (c *cluster) probed(ctx context.Context, r *replica, err error, failures in
 
 func (c *cluster) probeTimeout() time.Duration { return min(c.timeout, probeTimeout) }
 
-// probeReplica asks a server for nothing, and now and then what it says of
-// itself.
+// probeReplica asks a server for nothing, now and then what it says of itself,
+// and a Thanos for its stores.
 func (c *cluster) probeReplica(ctx context.Context, r *replica) error {
 	ctx, cancel := context.WithTimeout(probing(ctx), c.probeTimeout())
 	defer cancel()
 	if err := r.learn(ctx); err != nil {
 		return inTime(ctx, err)
 	}
-	return inTime(ctx, r.probe(ctx))
+	if err := r.probe(ctx); err != nil {
+		return inTime(ctx, err)
+	}
+	c.probeStores(ctx, r)
+	return nil
 }
 
 // learn asks the server what it says of itself, unless that is known of late.
@@ -192,7 +196,6 @@ func (b *belief[T]) newer(d time.Duration) bool {
 // probe reads a series that does not exist, as queries read raw samples.
 func (r *replica) probe(ctx context.Context) error {
 	if b, _ := r.is.last(); r.readless(b) {
-		r.noteStores(ctx, b)
 		return r.probeQuery(ctx)
 	}
 	err := r.probeRead(ctx)

@@ -27,8 +27,9 @@ const (
 // it leaves out of its answers, even where they are not to be partial, and of
 // its list some minutes later.
 type stores struct {
-	mu   sync.Mutex
-	seen map[string]storeSet // by key
+	mu    sync.Mutex
+	seen  map[string]storeSet // by key
+	doubt string              // what the last probe found to lack
 }
 
 func (s *stores) inherit(from *stores) {
@@ -36,7 +37,7 @@ func (s *stores) inherit(from *stores) {
 	defer from.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen = maps.Clone(from.seen)
+	s.seen, s.doubt = maps.Clone(from.seen), from.doubt
 }
 
 // storeSet is one set of labels that a store has data of.
@@ -150,14 +151,19 @@ func (r *replica) lacks(ctx context.Context, t span, replicas []string) string {
 	return fmt.Sprintf("it does not reach all of its stores, which have data of %d of its %d sets of external labels", len(lacking), all)
 }
 
-// noteStores has it remembered which stores a Thanos has.
-func (r *replica) noteStores(ctx context.Context, b backend) {
-	if b.kind != thanosKind {
-		return
-	}
-	if list, err := r.askStores(ctx); err == nil {
-		r.stores.take(list, time.Now())
-	}
+// probeStores finds out which stores a Thanos has, and what it lacks of late.
+func (c *cluster) probeStores(ctx context.Context, r *replica) {
+	text := r.lacks(ctx, day(time.Now()), slices.Collect(maps.Keys(c.dropped)))
+	r.stores.mu.Lock()
+	defer r.stores.mu.Unlock()
+	r.stores.doubt = text
+}
+
+// doubted returns what the last probe found to lack.
+func (s *stores) doubted() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doubt
 }
 
 func (r *replica) askStores(ctx context.Context) (storeList, error) {

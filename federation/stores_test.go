@@ -89,6 +89,32 @@ func TestThanosWithoutAStoreIsNamed(t *testing.T) {
 	}
 }
 
+// Probes find it out too, and the status tells.
+func TestThanosWithoutAStoreIsDoubtful(t *testing.T) {
+	var failing atomic.Bool
+	thanos := standIn{version: "0.42.4"}.over(t, nil)
+	server := serve(t, withoutRead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/stores" {
+			thanos.ServeHTTP(w, r)
+			return
+		}
+		lastError := "null"
+		if failing.Load() {
+			lastError = `"refused"`
+		}
+		_, _ = io.WriteString(w, `{"status":"success","data":{"sidecar":[`+storeJSON(lastError, [2]int64{0, 1 << 62}, `{"a":"b"}`)+`]}}`)
+	})))
+	fed := watched(t, federation.Config{Clusters: []federation.Cluster{{Name: "one", URLs: []string{server}}}})
+	until(t, fed, "all stores", func(s federation.ClusterStatus) bool { return s.Up && s.Doubt == "" })
+	failing.Store(true)
+	s := until(t, fed, "a doubt", func(s federation.ClusterStatus) bool { return s.Doubt != "" })
+	if !strings.Contains(s.Doubt, "1 of its 1 sets") || s.DoubtSince.IsZero() {
+		t.Errorf("got %+v", s)
+	}
+	failing.Store(false)
+	until(t, fed, "all stores again", func(s federation.ClusterStatus) bool { return s.Doubt == "" })
+}
+
 // What a Thanos answered while it lacked a store is not kept: nothing would
 // tell later that something is missing from it.
 func TestAnswersWithoutAStoreAreNotKept(t *testing.T) {
