@@ -166,7 +166,7 @@ func TestTimeWithoutAClusterIsFilledAfterARestart(t *testing.T) {
 func TestStandstillIsNoticed(t *testing.T) {
 	t.Parallel()
 	begin := time.Unix(1_800_000_000, 0)
-	after := func(d time.Duration) time.Time { return begin.Add(d) }
+	after := begin.Add
 	times := []time.Time{begin, after(2 * time.Minute), after(4 * time.Minute), after(11 * time.Minute), after(time.Hour), after(time.Hour + 2*time.Minute)}
 	if got := fleet.Slept(2*time.Minute, times...); !slices.Equal(got, []time.Time{after(time.Hour)}) {
 		t.Errorf("stood still before %s", got)
