@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func TestALabelThatComesBetweenProbes(t *testing.T) {
 		t.Errorf("before: got %v, want all planned", runs)
 	}
 	load(t, db, late)
-	after := append(before, relabel(clusters[0], late)...)
+	after := slices.Concat(before, relabel(clusters[0], late))
 	if runs := ask(after); runs[federation.Unclean] < 5 {
 		t.Errorf("between two probes: got %v, want that it is noticed", runs)
 	}
