@@ -80,7 +80,11 @@ func assemble(t testing.TB, name string, span time.Duration, members ...member) 
 		all = append(all, relabel(m.Cluster, m.series)...)
 	}
 	w.series = unify(all)
-	w.federation = watched(t, federation.Config{Clusters: clusters})
+	config := federation.Config{Clusters: clusters}
+	if clusters[0].SettledAfter > 0 {
+		config.CacheBytes = 4 << 20
+	}
+	w.federation = watched(t, config)
 	w.setReference(t)
 	counted(t, w.federation)
 	w.settle(t)

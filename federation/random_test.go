@@ -77,6 +77,10 @@ func (w *world) askRandom(t *testing.T, seed uint64) tally {
 			out.answered++
 		}
 		out.runs[w.run]++
+		if when.step > 0 { // of what is kept, some is asked for again
+			w.compare(t, query, window{start: when.start.Add(when.step), end: when.end.Add(when.step), step: when.step})
+			w.compare(t, query, when)
+		}
 		w.take(t)
 	}
 	out.undetermined = w.undetermined

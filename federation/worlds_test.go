@@ -50,7 +50,13 @@ func randomWorld(t testing.TB, seed uint64) *world {
 func worldOfKind(t testing.TB, i int, seed uint64) *world {
 	t.Helper()
 	rnd, kind := rand.New(rand.NewPCG(seed, 5)), kinds[i]
-	w := assemble(t, fmt.Sprintf("%s %d", kind.name, seed), randomSpan, kind.members(rnd)...)
+	members := kind.members(rnd)
+	if seed%3 == 0 { // its answers are kept
+		for i := range members {
+			members[i].SettledAfter = model.Duration(time.Hour)
+		}
+	}
+	w := assemble(t, fmt.Sprintf("%s %d", kind.name, seed), randomSpan, members...)
 	w.pushes = kind.pushes
 	return w
 }
