@@ -1,6 +1,7 @@
 package federation_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -159,5 +160,22 @@ func TestQueriesOfTooManyWords(t *testing.T) {
 	long := `count(up{instance=~"0|` + strings.Repeat("x|", 100_000) + `1"})`
 	if v, _, err := f.Instant(t.Context(), long, at(4*time.Minute)); err != nil || len(v) != 1 || v[0].F != 2 {
 		t.Errorf("a long matcher: %v, %v", v, err)
+	}
+}
+
+// Each cluster may have a time of its own.
+func TestTimeoutOfACluster(t *testing.T) {
+	inner, gone := healthy(t), make(chan struct{})
+	url := serve(t, onRead(inner, func(http.ResponseWriter, *http.Request) { <-gone }))
+	t.Cleanup(func() { close(gone) })
+	f := newFederation(t, federation.Config{Clusters: []federation.Cluster{
+		{Name: "north", URLs: []string{url}, Timeout: model.Duration(50 * time.Millisecond)},
+		{Name: "south", URLs: []string{serve(t, inner)}},
+	}})
+	for _, ctx := range []context.Context{t.Context(), federation.Unplanned(t.Context())} {
+		v, notes, err := f.Instant(ctx, "sum(up)", at(4*time.Minute))
+		if want := "missing from this answer: cluster \"north\" (no answer within 50ms)"; err != nil || len(v) != 1 || v[0].F != 10 || notes[want] == nil {
+			t.Errorf("%v, %v, %v", v, notes, err)
+		}
 	}
 }

@@ -58,7 +58,7 @@ func New(c Config) (*Federation, error) {
 	f.parser = patientParser{parser.NewParser(parser.Options{ExperimentalDurationExpr: true})} // as Prometheus has it by default
 	f.trees = newTreeParser(f.parser)
 	for _, one := range c.Clusters {
-		cl, err := newCluster(one, c.Timeout, m)
+		cl, err := newCluster(one, orDefault(time.Duration(one.Timeout), c.Timeout), m)
 		if err != nil {
 			return nil, err
 		}
