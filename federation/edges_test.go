@@ -179,3 +179,27 @@ func TestTimeoutOfACluster(t *testing.T) {
 		}
 	}
 }
+
+// A server that sends a series twice does not have it counted twice.
+func TestAnswerWithASeriesTwice(t *testing.T) {
+	inner := healthy(t)
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := record(inner, r)
+		body := rec.Body.String()
+		if i := strings.Index(body, `{"metric":`); i > 0 && strings.HasPrefix(r.URL.Path, "/api/v1/query") {
+			one := body[i : i+strings.Index(body[i:], "]}")+2]
+			body = body[:i] + one + "," + body[i:]
+		}
+		maps.Copy(w.Header(), rec.Header())
+		_, _ = w.Write([]byte(body))
+	}))
+	f := newFederation(t, federation.Config{Clusters: []federation.Cluster{{Name: "north", URLs: []string{url}}, {Name: "south", URLs: []string{serve(t, inner)}}}})
+	for query, want := range map[string]float64{"sum(up)": 20, "count(up)": 20, "sum(sum by (instance) (up))": 20, "count by (cluster) (up)": 10} {
+		for _, end := range []time.Duration{4 * time.Minute, 5 * time.Minute} {
+			m, _, err := f.Range(t.Context(), query, at(4*time.Minute), at(end), time.Minute)
+			if err != nil || len(m) == 0 || m[0].Floats[0].F != want {
+				t.Errorf("%s: %v, %v; want %g", query, m, err, want)
+			}
+		}
+	}
+}

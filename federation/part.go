@@ -168,7 +168,10 @@ func (s *partSet) settle() error {
 		s.series, err = s.quantile(there)
 		return err
 	}
-	s.series = inOrder(there)
+	var odd *piece
+	if s.series, odd = inOrder(there); odd != nil {
+		return unheldError{why: Unclean, cluster: odd.cluster, text: odd.query.Text}
+	}
 	return nil
 }
 
@@ -206,24 +209,43 @@ const maxUnsorted = 4096
 // inOrder returns the series of all clusters in order of their labels, as a
 // Prometheus that read them from a block would have them: of equal values,
 // topk takes the first. Answers come in order unless the query asks for
-// another; then many of them are left as they are.
-func inOrder(pieces []*piece) []*answer.Series {
+// another; then many of them are left as they are. It also returns an answer,
+// if there is one, that has a series twice, which none should.
+func inOrder(pieces []*piece) ([]*answer.Series, *piece) {
 	total, sorted := 0, true
 	for _, p := range pieces {
 		total += len(p.answer.Series)
 	}
 	out := make([]*answer.Series, 0, total)
 	for _, p := range pieces {
-		sorted = sorted && slices.IsSortedFunc(p.answer.Series, byLabels)
+		ordered, twice := order(p.answer.Series)
+		if twice && !p.query.Projected {
+			return nil, p
+		}
+		sorted = sorted && ordered
 		out = append(out, p.answer.Series...)
 	}
 	if sorted && len(pieces) > 1 {
-		return merged(pieces, out)
+		return merged(pieces, out), nil
 	}
 	if !sorted && total <= maxUnsorted {
 		slices.SortStableFunc(out, byLabels)
 	}
-	return out
+	return out, nil
+}
+
+// order tells whether series are in order of their labels and, as far as they
+// are, whether there are two with the same.
+func order(series []*answer.Series) (sorted, twice bool) {
+	for i := 1; i < len(series); i++ {
+		switch c := byLabels(series[i-1], series[i]); {
+		case c > 0:
+			return false, twice
+		case c == 0:
+			twice = true
+		}
+	}
+	return true, twice
 }
 
 // merged puts the series of all clusters, of which each has its own in order,
