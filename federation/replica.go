@@ -46,7 +46,7 @@ type replica struct {
 	stores  stores // of a Thanos
 
 	compression compression
-	dialed      atomic.Int64 // nanoseconds that the last connection took to be made; 0 before the first
+	dialed      atomic.Int64 // nanoseconds that the quickest connection took to be made; 0 before the first
 	remoteRead  atomic.Int32 // whether it serves remote read: readUntried, readWorks or readRefused
 }
 
@@ -61,7 +61,7 @@ func newReplica(c Cluster, raw string) (*replica, error) {
 		own: newBelief[map[string]string](identityTTL), is: newBelief[backend](backendTTL),
 		census: newBelief[census](censusTTL),
 	}
-	r.client, err = newClient(c.HTTP, func(d time.Duration) { r.dialed.Store(max(1, int64(d))) })
+	r.client, err = newClient(c.HTTP, r.reachedIn)
 	return r, err
 }
 
