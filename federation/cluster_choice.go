@@ -81,6 +81,12 @@ func (c *cluster) answered(r *replica, err error) {
 	}
 }
 
+// outrun takes in that a replica was slower than another: it is asked after
+// the others for a while.
+func (c *cluster) outrun(r *replica) {
+	c.slow[slices.Index(c.replicas, r)].Store(time.Now().Add(awayFor).UnixMilli())
+}
+
 // doubt tells what a replica is known to lack in a time, when it is used all
 // the same.
 func (c *cluster) doubt(r *replica, t span, tell func(cluster, text string)) {
@@ -256,7 +262,7 @@ func (r *race[T]) won(got result[T]) {
 		if one == got.replica {
 			return
 		}
-		r.cluster.slow[slices.Index(r.cluster.replicas, one)].Store(time.Now().Add(awayFor).UnixMilli())
+		r.cluster.outrun(one)
 	}
 }
 

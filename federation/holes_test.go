@@ -89,12 +89,18 @@ type server struct {
 	reads atomic.Int64
 	bytes atomic.Int64
 	away  atomic.Bool
+	lag   atomic.Int64 // nanoseconds that it takes to answer
 }
 
 // RoundTrip answers remote read, and nothing else.
 func (s *server) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.away.Load() {
 		return nil, context.DeadlineExceeded
+	}
+	select {
+	case <-time.After(time.Duration(s.lag.Load())):
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
 	}
 	rec := httptest.NewRecorder()
 	if !strings.HasSuffix(req.URL.Path, "/read") {
@@ -285,6 +291,37 @@ func TestWhatTheOnlyReplicaLacksIsTold(t *testing.T) {
 		}
 		stop()
 		synctest.Wait()
+	})
+}
+
+// A replica that is slow once is not taken for one that does not answer.
+func TestASlowReplicaStaysOneThatAnswers(t *testing.T) {
+	begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	pair := func() *server { return newServer(t, 0, begin.Add(-time.Hour), begin, 1) }
+	first, second := pair(), pair()
+	up := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "__name__", "up")}
+	synctest.Test(t, func(t *testing.T) {
+		c := clusterOf(t, first, second)
+		read := func() int {
+			doubts := 0
+			_, _, err := c.read(t.Context(), selection{mint: begin.Add(-time.Minute).UnixMilli(), maxt: begin.UnixMilli(), matchers: up}, &budget{limit: 1 << 20}, func(string, string) { doubts++ })
+			if err != nil {
+				t.Error(err)
+			}
+			return doubts
+		}
+		c.holes.note(span{begin.UnixMilli() - 1000, begin.UnixMilli()}, true, []finding{{answered: true, targets: true}, {answered: true, targets: true}})
+		second.lag.Store(int64(5 * time.Second))
+		if n := read(); n == 0 {
+			t.Error("the second is not waited for: got no doubt")
+		}
+		second.lag.Store(0)
+		if alive := c.alive(); !slices.Equal(alive, []bool{true, true}) {
+			t.Errorf("got %v alive, want both", alive)
+		}
+		if n := read(); n > 0 {
+			t.Errorf("got %d doubts once both answer", n)
+		}
 	})
 }
 

@@ -12,6 +12,15 @@ import (
 // has answered.
 const mergePatience = time.Second
 
+// tooSlowError is that a replica was not waited for any longer.
+type tooSlowError struct{}
+
+// Error says what it is.
+func (tooSlowError) Error() string { return "much slower than the others" }
+
+// Unwrap tells that it is one of time.
+func (tooSlowError) Unwrap() error { return context.DeadlineExceeded }
+
 // readMerged reads a selection from all replicas at once and merges what they
 // answer. One that is much slower than the others is not waited for; that
 // data may be missing by that is then a doubt.
@@ -30,7 +39,7 @@ func (c *cluster) readMerged(ctx context.Context, order []*replica, sel selectio
 	}
 	got := make([]replicaSeries, len(order))
 	for i := range got {
-		got[i].err = context.DeadlineExceeded
+		got[i].err = tooSlowError{}
 	}
 	var late <-chan time.Time
 	for range order {
@@ -64,7 +73,11 @@ func (c *cluster) merge(ctx context.Context, order []*replica, got []replicaSeri
 			return replicaSeries{err: one.err}
 		case one.err != nil:
 			errs[order[i]] = one.err
-			if !errors.Is(ctx.Err(), context.Canceled) {
+			switch {
+			case errors.Is(ctx.Err(), context.Canceled):
+			case errors.Is(one.err, tooSlowError{}): // it may answer all the same
+				c.outrun(order[i])
+			default:
 				c.answered(order[i], one.err)
 			}
 		default:
