@@ -95,6 +95,9 @@ func (c *cluster) evaluateSteps(ctx context.Context, r *replica, e evaluation, g
 	if g.Steps <= maxRequestSteps {
 		return c.request(ctx, r, e, g)
 	}
+	if !e.query.Splits() {
+		return nil, c.unheld(Refused, e)
+	}
 	pieces := make([]*answer.Answer, (g.Steps+maxRequestSteps-1)/maxRequestSteps)
 	errs := make([]error, len(pieces))
 	var running sync.WaitGroup

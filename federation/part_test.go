@@ -34,6 +34,10 @@ func newPartWorld(t *testing.T) *partWorld {
 		series := slices.Concat(dataset(int64(i)), steady("up", 3, float64(i+1)))
 		if name == "south" {
 			series = append(series, steady("huge", 1, math.MaxFloat64)...)
+			early, late := steady("early", 1, 1)[0], steady("late", 1, 1)[0]
+			half := len(early.samples) / 2
+			early.samples, late.samples = early.samples[:half], late.samples[half+half/4:]
+			series = append(series, early, late)
 		}
 		series = append(series, testSeries{labels: labels.FromStrings(model.MetricNameLabel, "own", "cluster", "other"), samples: steady("own", 1, 1)[0].samples})
 		c := federation.Cluster{Name: name, URLs: []string{standIn{traffic: &w.traffic}.start(t, series).URL}}
@@ -130,6 +134,26 @@ func TestWhatManyStepsCost(t *testing.T) {
 		if read, queries := w.traffic.take(); read != 0 || len(queries) != 4 {
 			t.Errorf("%d reads, queries %q; want two queries to each cluster", read, queries)
 		}
+	}
+}
+
+// Two metrics that become one series are an error, even where they are never
+// there at the same step, and where the steps are too many for one request.
+func TestManyStepsOfTwoMetrics(t *testing.T) {
+	w := newPartWorld(t)
+	const query = `max_over_time((max_over_time({__name__=~"early|late"}[1m]))[2h:200ms])`
+	q, err := w.NewInstantQuery(t.Context(), nil, nil, query, at(2*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := q.Exec(t.Context())
+	ref, err := w.reference.engine.NewInstantQuery(t.Context(), w.reference.reference, nil, query, at(2*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ref.Exec(t.Context())
+	if d := diff(query, got, want); d != "" || want.Err == nil {
+		t.Errorf("%s: %s (%v)", federation.RunOf(q), d, want.Err)
 	}
 }
 
