@@ -141,7 +141,7 @@ func TestWhatManyStepsCost(t *testing.T) {
 // there at the same step, and where the steps are too many for one request.
 func TestManyStepsOfTwoMetrics(t *testing.T) {
 	w := newPartWorld(t)
-	const query = `max_over_time((max_over_time({__name__=~"early|late"}[1m]))[2h:200ms])`
+	const query = `max_over_time(sum by (instance) (max_over_time({__name__=~"early|late"}[1m]))[2h:200ms])`
 	q, err := w.NewInstantQuery(t.Context(), nil, nil, query, at(2*time.Hour))
 	if err != nil {
 		t.Fatal(err)
