@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -219,6 +220,30 @@ func (c *Config) validate(at func(field, message, hint string)) {
 	c.validatePaging(at)
 	if len(c.API.Tokens) == 0 {
 		at("api.tokens", "missing, so nobody could acknowledge", "add {name: oncall, token_file: token}")
+	}
+	c.validateTokens(at)
+}
+
+// validateTokens finds lists that are there and empty: without tokens
+// everybody may do what they are for, and without matchers a token sees
+// everything, neither of which such a list says.
+func (c *Config) validateTokens(at func(field, message, hint string)) {
+	for _, list := range []struct {
+		name, everybody string
+		tokens          int
+	}{{"ingest_tokens", "send alerts", len(c.API.IngestTokens)}, {"query_tokens", "query everything", len(c.API.QueryTokens)}} {
+		if list.tokens == 0 && c.node("api."+list.name) != nil {
+			at("api."+list.name, "the list is empty", "give a token, or leave it out and everybody may "+list.everybody)
+		}
+	}
+	listed := c.node("api.query_tokens")
+	for i, t := range c.API.QueryTokens {
+		field := strconv.Itoa(i) + ".matchers"
+		if len(t.Matchers) == 0 && yamldoc.Lookup(listed, field) != yamldoc.Lookup(listed, strconv.Itoa(i)) {
+			at("api.query_tokens."+field, "the list is empty", "give a matcher, or leave it out and the token sees everything")
+		} else if _, err := federation.ParseMatchers(t.Matchers); err != nil {
+			at("api.query_tokens."+field, err.Error(), "")
+		}
 	}
 }
 

@@ -40,6 +40,9 @@ func TestQueryTokensBindWhatIsSeen(t *testing.T) {
 		}
 	}
 	refused := func(what, want string) {
+		if _, err := app.LoadConfig(filepath.Join(w.dir, "midwatch.yaml")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: midwatch validate gets %v, want an error with %q", what, err, want)
+		}
 		_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", what, err, want)
@@ -47,12 +50,30 @@ func TestQueryTokensBindWhatIsSeen(t *testing.T) {
 	}
 	for _, empty := range []string{"", "    []\n"} {
 		configure(empty)
-		refused("tokens: "+empty, "query_tokens is empty: give a token, or leave it out and everybody may query everything")
+		refused("tokens: "+empty, "api.query_tokens: the list is empty (give a token, or leave it out and everybody may query everything)")
 		w.write(t, "midwatch.yaml", strings.Replace(fmt.Sprintf(configFile, "http://127.0.0.1:1", "http://127.0.0.1:1"), "api:\n", "api:\n  ingest_tokens:\n"+empty, 1))
-		refused("tokens: "+empty, "ingest_tokens is empty: give a token, or leave it out and everybody may send alerts")
+		refused("tokens: "+empty, "api.ingest_tokens: the list is empty (give a token, or leave it out and everybody may send alerts)")
 	}
 	for _, matchers := range []string{"[]", "", "['']", "['cluster']", `['a="b"} or {c="d"']`} {
 		configure("    - {name: here, token: token-of-here, matchers: " + matchers + "}\n")
 		refused("matchers: "+matchers, "query_tokens.0.matchers")
+	}
+}
+
+// Each file of TLS that cannot be read is told at once, at the cluster that it
+// is of.
+func TestFilesOfTLSThatCannotBeReadAreNamed(t *testing.T) {
+	w := start(t)
+	text := fmt.Sprintf(configFile, "http://127.0.0.1:1", "http://127.0.0.1:1")
+	w.write(t, "midwatch.yaml", text[:strings.Index(text, "clusters:\n")]+`clusters:
+  - {name: first, urls: ["https://127.0.0.1:1"]}
+  - {name: second, urls: ["https://127.0.0.1:1"], tls_config: {ca_file: nothere.pem}}
+  - {name: third, urls: ["https://127.0.0.1:1"], tls_config: {ca_file: midwatch.yaml}}
+`+text[strings.Index(text, "notifiers:"):])
+	_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
+	for _, want := range []string{": clusters.1.tls_config: cluster \"second\": ", "nothere.pem: no such file", ": clusters.2.tls_config: cluster \"third\": "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
 	}
 }

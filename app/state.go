@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,6 @@ import (
 	"github.com/midwatch-slo/midwatch/ingest"
 	"github.com/midwatch-slo/midwatch/internal/diag"
 	"github.com/midwatch-slo/midwatch/internal/secret"
-	"github.com/midwatch-slo/midwatch/internal/yamldoc"
 	"github.com/midwatch-slo/midwatch/notifiers"
 	"github.com/midwatch-slo/midwatch/oncall"
 	"github.com/midwatch-slo/midwatch/page"
@@ -156,36 +154,12 @@ func (s *state) readSentry() (sentry secret.Secret, err error) {
 	return secret.Resolve("ingest.sentry_secret", c.SentrySecret, c.SentrySecretFile)
 }
 
-// listed returns an error where a list of tokens is there and empty: without
-// tokens everybody may do what they are for, which is not said by such a list.
-func (s *state) listed(name string, tokens int, everybody string) error {
-	if tokens == 0 && s.config.node("api."+name) != nil {
-		return fmt.Errorf("%s is empty: give a token, or leave it out and everybody may %s", name, everybody)
-	}
-	return nil
-}
-
 func (s *state) readIngest(sentry secret.Secret) (err error) {
-	if err := s.listed("ingest_tokens", len(s.config.API.IngestTokens), "send alerts"); err != nil {
-		return err
-	}
 	s.ingest, err = web.NewIngest(s.config.API.IngestTokens, sentry)
 	return err
 }
 
-// readQuerying reads who may query. Matchers that are there without any would
-// let their token see everything, so that is an error.
 func (s *state) readQuerying() (err error) {
-	if err := s.listed("query_tokens", len(s.config.API.QueryTokens), "query everything"); err != nil {
-		return err
-	}
-	list := s.config.node("api.query_tokens")
-	for i, t := range s.config.API.QueryTokens {
-		at := strconv.Itoa(i)
-		if t.Matchers == nil && yamldoc.Lookup(list, at+".matchers") != yamldoc.Lookup(list, at) {
-			s.config.API.QueryTokens[i].Matchers = []string{}
-		}
-	}
 	s.querying, err = web.NewQuerying(s.config.API.QueryTokens, func(matchers []string) (func(context.Context) context.Context, error) {
 		ms, err := federation.ParseMatchers(matchers)
 		return func(ctx context.Context) context.Context { return federation.WithMatchers(ctx, ms...) }, err
@@ -225,6 +199,13 @@ func (s *state) connectClusters(log *slog.Logger, own *fleetKeeper) (err error) 
 		Logger:       log.With("component", "federation"),
 		Registerer:   s.registry,
 	})
+	found, _ := diag.Of(err)
+	for i, p := range found {
+		found[i] = s.config.problem(p.Field, strings.ReplaceAll(p.Message, "\n", "; "), p.Hint)
+	}
+	if len(found) > 0 {
+		return discreet(found).Err()
+	}
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -159,13 +160,17 @@ func (c Cluster) validateURLs(add func(sub, message, hint string)) {
 	seen := map[string]bool{}
 	for i, raw := range c.URLs {
 		sub := fmt.Sprintf("urls.%d", i)
-		if _, err := parseURL(raw); err != nil {
+		u, err := parseURL(raw)
+		switch {
+		case err != nil:
 			add(sub, err.Error(), "want http://host:port or https://host:port, with a path if the Prometheus has one")
-		}
-		if seen[raw] {
+			continue
+		case strings.HasSuffix(u.Path, "/api/v1") || strings.Contains(u.Path, "/api/v1/"):
+			add(sub, "/api/v1 is put behind the URL for each request", "want what comes before it, such as http://host:port")
+		case seen[u.String()]:
 			add(sub, "this URL is given twice", "")
 		}
-		seen[raw] = true
+		seen[u.String()] = true
 	}
 }
 
@@ -234,16 +239,25 @@ func parseURL(raw string) (*url.URL, error) {
 	switch {
 	case err != nil:
 		return nil, errors.New("not a URL")
+	case u.Scheme == "":
+		return nil, errors.New("neither http:// nor https:// is in front")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("scheme %q is neither http nor https", u.Scheme)
 	case u.Hostname() == "":
 		return nil, errors.New("no host")
+	case u.Port() != "" && !validPort(u.Port()):
+		return nil, fmt.Errorf("port %s is not one of 1 to 65535", u.Port())
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("a query or a fragment has no place here")
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = ""
 	return u, nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 func labelSetKey(set map[string]string) string {

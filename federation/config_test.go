@@ -15,7 +15,7 @@ func TestValidate(t *testing.T) {
 - {name: good, urls: ["http://a:9090", "https://user:hunter2@b/prometheus/"], labels: {cluster: x, region: y}, replica_labels: [replica]}
 - {name: good, urls: ["http://a"]}
 - {urls: []}
-- {name: bad-urls, urls: ["ftp://user:hunter2@a", "http://", "http://user:hunter2@a:b c", "http://a?x=1", "http://a", "http://a"]}
+- {name: bad-urls, urls: ["ftp://user:hunter2@a", "http://", "http://user:hunter2@a:b c", "http://a?x=1", "http://a", "http://a/", "a", "http://a/x/api/v1", "http://a:99999"]}
 - {name: bad-labels, urls: ["http://a"], labels: {__name__: x, "": x, empty: ""}, replica_labels: [empty, ""]}
 - {name: twin, urls: ["http://a"], labels: {region: y, cluster: x}}
 - {name: x, urls: ["http://a"]}
@@ -30,6 +30,9 @@ func TestValidate(t *testing.T) {
 		`clusters.3.urls.2: not a URL`,
 		`clusters.3.urls.3: a query or a fragment has no place here`,
 		`clusters.3.urls.5: this URL is given twice`,
+		`clusters.3.urls.6: neither http:// nor https:// is in front`,
+		`clusters.3.urls.7: /api/v1 is put behind the URL for each request (want what comes before it, such as http://host:port)`,
+		`clusters.3.urls.8: port 99999 is not one of 1 to 65535`,
 		`clusters.4.labels: "" is not a label name`,
 		`clusters.4.labels: "__name__" is not a label name`,
 		`clusters.4.labels.empty: an external label needs a value (leave the label out)`,

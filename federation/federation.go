@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/util/features"
 
 	"github.com/midwatch-slo/midwatch/federation/plan"
+	"github.com/midwatch-slo/midwatch/internal/diag"
 )
 
 // subqueryStep is the step of a subquery that names none: Prometheus' default
@@ -37,7 +38,8 @@ type Federation struct {
 }
 
 // New returns a federation of the configured clusters. It connects to none of
-// them yet.
+// them yet. What is wrong with the clusters is told as diag.Problems, as by
+// Validate.
 func New(c Config) (*Federation, error) {
 	if err := c.defaults(); err != nil {
 		return nil, err
@@ -57,14 +59,19 @@ func New(c Config) (*Federation, error) {
 	f := &Federation{config: c, metrics: m, runs: counted, memory: newMemory()}
 	f.parser = patientParser{parser.NewParser(parser.Options{ExperimentalDurationExpr: true})} // as Prometheus has it by default
 	f.trees = newTreeParser(f.parser)
-	for _, one := range c.Clusters {
+	var unreachable diag.Problems
+	for i, one := range c.Clusters {
 		cl, err := newCluster(one, orDefault(time.Duration(one.Timeout), c.Timeout), m)
-		if err != nil {
-			return nil, err
+		if err != nil { // of its files, those of TLS alone are read already
+			unreachable = append(unreachable, diag.Problem{Field: fmt.Sprintf("clusters.%d.tls_config", i), Message: err.Error()})
+			continue
 		}
 		cl.health.logger = c.Logger
 		kept.follow(cl, time.Duration(one.SettledAfter))
 		f.clusters = append(f.clusters, cl)
+	}
+	if err := unreachable.Err(); err != nil {
+		return nil, err
 	}
 	setCounted(f.clusters)
 	f.fixed = fixedMembers(f.clusters, c.Local)
