@@ -64,12 +64,10 @@ func TestQueryTokensBindWhatIsSeen(t *testing.T) {
 // is of.
 func TestFilesOfTLSThatCannotBeReadAreNamed(t *testing.T) {
 	w := start(t)
-	text := fmt.Sprintf(configFile, "http://127.0.0.1:1", "http://127.0.0.1:1")
-	w.write(t, "midwatch.yaml", text[:strings.Index(text, "clusters:\n")]+`clusters:
-  - {name: first, urls: ["https://127.0.0.1:1"]}
-  - {name: second, urls: ["https://127.0.0.1:1"], tls_config: {ca_file: nothere.pem}}
+	text := fmt.Sprintf(configFile, "https://127.0.0.1:1", "http://127.0.0.1:1")
+	w.write(t, "midwatch.yaml", strings.Replace(text, "evidence:", `  - {name: second, urls: ["https://127.0.0.1:1"], tls_config: {ca_file: nothere.pem}}
   - {name: third, urls: ["https://127.0.0.1:1"], tls_config: {ca_file: midwatch.yaml}}
-`+text[strings.Index(text, "notifiers:"):])
+evidence:`, 1))
 	_, err := app.New(t.Context(), app.Options{ConfigFile: filepath.Join(w.dir, "midwatch.yaml"), ListenAddress: "127.0.0.1:0", Logger: promslog.NewNopLogger()})
 	for _, want := range []string{": clusters.1.tls_config: cluster \"second\": ", "nothere.pem: no such file", ": clusters.2.tls_config: cluster \"third\": "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
