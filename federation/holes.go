@@ -131,6 +131,16 @@ func (h *holes) note(t span, upToNow bool, found []finding) {
 	}
 }
 
+// back tells whether a replica did not answer the latest comparison, or has
+// scraped nothing since: until it does, what it was away for is a gap.
+func (h *holes) back(r int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	missed := h.latest.to > 0 && !h.seen[r].cover(span{h.latest.to, h.latest.to})
+	n := len(h.lacks[r])
+	return missed || n > 0 && h.lacks[r][n-1].to == math.MaxInt64
+}
+
 // delay keeps the past from being compared again at once when a replica did
 // not answer, longer each time. The caller holds the lock.
 func (h *holes) delay(upToNow bool, found []finding) {

@@ -39,7 +39,11 @@ func (c *cluster) compare(ctx context.Context, t span, upToNow bool) []finding {
 		}
 	}
 	if alone := answering(read); alone >= 0 {
-		found[alone].lacks = silences(read[alone].series, w, upToNow)
+		grace := tolerated
+		if c.holes.back(alone) {
+			grace = 0
+		}
+		found[alone].lacks = silences(read[alone].series, w, upToNow, grace)
 	}
 	for r := range read {
 		for o := range read {
@@ -70,8 +74,9 @@ func answering(read []replicaSeries) int {
 }
 
 // silences returns the times in which a replica that cannot be compared with
-// another knows of no target that is up, and did before.
-func silences(up []storage.Series, w mergeWindow, upToNow bool) spans {
+// another knows of no target that is up, and did before; of the newest time
+// when it is longer than grace.
+func silences(up []storage.Series, w mergeWindow, upToNow bool, grace time.Duration) spans {
 	var known spans
 	for _, one := range up {
 		l := readUp(one)
@@ -90,7 +95,7 @@ func silences(up []storage.Series, w mergeWindow, upToNow bool) spans {
 	}
 	last := known[len(known)-1].to
 	silent := spans{{known[0].from, last}}
-	if upToNow && w.maxt-last > tolerated.Milliseconds() {
+	if upToNow && w.maxt-last > grace.Milliseconds() {
 		silent = spans{{known[0].from, math.MaxInt64}}
 	}
 	for _, one := range known {

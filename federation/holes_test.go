@@ -254,6 +254,44 @@ func TestHolesAreFound(t *testing.T) {
 	})
 }
 
+// Replicas are restarted one after the other: the first is back, and has
+// scraped nothing yet, when the second goes.
+func TestWhatAReplicaMissedWhileItWasRestartedIsTold(t *testing.T) {
+	begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) int64 { return begin.Add(d).UnixMilli() }
+	data, end := begin.Add(-time.Hour), begin.Add(30*time.Minute)
+	first := newServer(t, 0, data, begin.Add(2*time.Minute), 3)
+	second := newServer(t, 7_000, data, end, 3)
+	up := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "__name__", "up")}
+	synctest.Test(t, func(t *testing.T) {
+		c := clusterOf(t, first, second)
+		ctx, stop := context.WithCancel(t.Context())
+		go c.watchHoles(ctx)
+		until := func(d time.Duration) {
+			time.Sleep(time.Until(begin.Add(d)))
+			synctest.Wait()
+		}
+		until(2 * time.Minute)
+		first.away.Store(true)
+		until(3*time.Minute + 26*time.Second)
+		first.away.Store(false)
+		second.away.Store(true)
+		for d := 3*time.Minute + 27*time.Second; d < 6*time.Minute; d += 3 * time.Second {
+			until(d)
+			told := ""
+			_, _, err := c.read(ctx, selection{mint: at(time.Minute), maxt: at(d), matchers: up}, &budget{limit: 1 << 20}, func(_, text string) { told += text })
+			if err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(told, "replica 1 answers alone, and ") {
+				t.Errorf("after %v: got %q, want that data may be missing", d, told)
+			}
+		}
+		stop()
+		synctest.Wait()
+	})
+}
+
 // A replica that is away is not asked, and what the other lacks is told.
 func TestWhatTheOnlyReplicaLacksIsTold(t *testing.T) {
 	begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
