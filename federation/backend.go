@@ -252,13 +252,16 @@ func altering() []string {
 }
 
 // askFeatures returns whether a Prometheus has features switched on that change
-// answers. One that does not tell has none.
+// answers, as far as one can know: one that does not tell may have them.
 func (r *replica) askFeatures(ctx context.Context) (bool, error) {
 	var answer struct {
 		Data map[string]string `json:"data"`
 	}
 	if err := r.askSmall(ctx, "status/flags", nil, &answer); err != nil {
 		return false, err
+	}
+	if answer.Data == nil {
+		return true, nil
 	}
 	on := strings.Split(answer.Data["enable-feature"], ",")
 	return slices.ContainsFunc(altering(), func(f string) bool { return slices.Contains(on, f) }), nil

@@ -105,6 +105,34 @@ func TestServerInTroubleTellsNothingOfItself(t *testing.T) {
 	}
 }
 
+// What a Prometheus with features answers may differ, and one that does not
+// tell may have them.
+func TestHiddenFlagsMayHaveFeatures(t *testing.T) {
+	db := teststorage.New(t)
+	load(t, db, steady("up", 2, 1))
+	for status, pushed := range map[int]bool{http.StatusOK: true, http.StatusNotFound: false, http.StatusForbidden: false} {
+		var asked traffic
+		inner := standIn{traffic: &asked}.handler(db)
+		url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/v1/status/flags" && status != http.StatusOK {
+				w.WriteHeader(status)
+				return
+			}
+			inner.ServeHTTP(w, r)
+		}))
+		f := newFederation(t, federation.Config{Clusters: []federation.Cluster{{Name: "north", URLs: []string{url}}}})
+		for range 2 { // after the first it is known what the server is
+			asked.take()
+			if v, _, err := f.Instant(t.Context(), "sum(up)", at(4*time.Minute)); err != nil || len(v) != 1 || v[0].F != 2 {
+				t.Fatalf("flags answered %d: %v, %v", status, v, err)
+			}
+		}
+		if _, queries := asked.take(); slices.Contains(queries, "sum by (cluster) (up)") != pushed {
+			t.Errorf("flags answered %d: asked for %q, want it pushed: %v", status, queries, pushed)
+		}
+	}
+}
+
 // A Prometheus warns when it cannot read from where its older samples are. Its
 // raw samples lack them in silence.
 func TestWarningsOfAServerItself(t *testing.T) {
