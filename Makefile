@@ -68,7 +68,7 @@ bench: tools build ## what alerts, pages, rules and queries over clusters cost; 
 	@tools/bench-compile
 	@tools/bench-corpus
 	@go run ./internal/bench10k -limit 3
-	@tools/bench-federation
+	@tools/bench-federation -check
 	@tools/bench-alertload
 
 .PHONY: chaos
