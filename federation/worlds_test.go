@@ -114,6 +114,8 @@ func pairedClusters(rnd *rand.Rand) []member {
 	for i := range out {
 		out[i].ReplicaLabels = []string{"replica"}
 		out[i].own = map[string]string{"cluster": out[i].Name, "replica": "0"}
+		// Without a target it is never known that they are whole.
+		out[i].series = append(out[i].series, always(labels.FromStrings("__name__", "up", "instance", "self", "job", "prometheus"), 1))
 		out[i].holds = [][]testSeries{out[i].series, out[i].series}
 	}
 	// A series that has the replica label itself loses it.
@@ -127,7 +129,7 @@ func pairedClusters(rnd *rand.Rand) []member {
 func holedClusters(rnd *rand.Rand) []member {
 	out := pairedClusters(rnd)
 	for i := range out {
-		out[i].series = append(regular(out[i].series), always(labels.FromStrings("__name__", "up", "instance", "self", "job", "prometheus"), 1))
+		out[i].series = regular(out[i].series)
 		from := 5*time.Minute + time.Duration(rnd.Int64N(int64(8*time.Minute)))
 		first := span{from, from + 2*time.Minute + time.Duration(rnd.Int64N(int64(5*time.Minute)))}
 		from = first.to + 3*time.Minute + time.Duration(rnd.Int64N(int64(8*time.Minute)))
