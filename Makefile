@@ -67,9 +67,9 @@ bench: tools build ## what alerts, pages, rules and queries over clusters cost; 
 	@tools/bench-timetofire
 	@tools/bench-compile
 	@tools/bench-corpus
-	@go run ./internal/bench10k -limit 3
-	@tools/bench-federation -check
 	@tools/bench-alertload
+	@tools/bench-federation -check
+	@go run ./internal/bench10k -limit 3
 
 .PHONY: chaos
 chaos: tools build ## 500 kills at random moments on each store, and what they lose (some minutes)
