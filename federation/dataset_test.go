@@ -234,14 +234,6 @@ func sortedLabels(series []testSeries) []labels.Labels {
 	return out
 }
 
-// ratioClose tells whether two numbers are equal within 1e-12 of the larger.
-func ratioClose(a, b float64) bool {
-	if a == b || math.IsNaN(a) && math.IsNaN(b) {
-		return true
-	}
-	return math.Abs(a-b) <= 1e-12*max(math.Abs(a), math.Abs(b))
-}
-
 func describe(f float64, h *histogram.FloatHistogram) string {
 	if h != nil {
 		return h.String()

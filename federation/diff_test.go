@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/midwatch-slo/midwatch/internal/promresult"
 )
 
 // diff compares an answer with the reference's: errors, annotations, labels,
@@ -69,19 +71,19 @@ func (p point) equal(o point) bool {
 		return false
 	}
 	if p.h == nil {
-		return ratioClose(p.f, o.f)
+		return promresult.Near(p.f, o.f)
 	}
 	return equalHistograms(p.h, o.h)
 }
 
 func equalHistograms(a, b *histogram.FloatHistogram) bool {
 	a, b = a.Copy().Compact(0), b.Copy().Compact(0)
-	return a.Schema == b.Schema && ratioClose(a.Count, b.Count) && ratioClose(a.Sum, b.Sum) &&
-		ratioClose(a.ZeroCount, b.ZeroCount) && a.ZeroThreshold == b.ZeroThreshold &&
+	return a.Schema == b.Schema && promresult.Near(a.Count, b.Count) && promresult.Near(a.Sum, b.Sum) &&
+		promresult.Near(a.ZeroCount, b.ZeroCount) && a.ZeroThreshold == b.ZeroThreshold &&
 		slices.Equal(a.CustomValues, b.CustomValues) &&
 		slices.Equal(a.PositiveSpans, b.PositiveSpans) && slices.Equal(a.NegativeSpans, b.NegativeSpans) &&
-		slices.EqualFunc(a.PositiveBuckets, b.PositiveBuckets, ratioClose) &&
-		slices.EqualFunc(a.NegativeBuckets, b.NegativeBuckets, ratioClose)
+		slices.EqualFunc(a.PositiveBuckets, b.PositiveBuckets, promresult.Near) &&
+		slices.EqualFunc(a.NegativeBuckets, b.NegativeBuckets, promresult.Near)
 }
 
 // points returns the values of an answer in order of labels and time.
@@ -165,7 +167,7 @@ func inOrder(p parser.Parser, query string, got, want *promql.Result) string {
 	}
 	g, _ := got.Value.(promql.Vector)
 	w, _ := want.Value.(promql.Vector)
-	if !slices.EqualFunc(g, w, func(a, b promql.Sample) bool { return ratioClose(a.F, b.F) }) {
+	if !slices.EqualFunc(g, w, func(a, b promql.Sample) bool { return promresult.Near(a.F, b.F) }) {
 		return fmt.Sprintf(" got order %v\nwant order %v", g, w)
 	}
 	return ""

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/midwatch-slo/midwatch/federation"
+	"github.com/midwatch-slo/midwatch/internal/promresult"
 )
 
 // listedQuery is a query of testdata/federation/queries.txt.
@@ -107,8 +108,7 @@ func seconds(t time.Time) string {
 	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
 }
 
-// compareAnswers returns how two answers differ, "" when they do not. Series
-// may come in any order but where the query asks for one.
+// compareAnswers returns how two answers differ, "" when they do not.
 func compareAnswers(query string, got, want apiAnswer) string {
 	head := func(a apiAnswer) string {
 		return fmt.Sprintf("%d %s %s %q %q %q %s", a.code, a.Status, a.ErrorType, a.Error, a.Warnings, a.Infos, a.Data.ResultType)
@@ -117,11 +117,7 @@ func compareAnswers(query string, got, want apiAnswer) string {
 		return fmt.Sprintf(" got %s\nwant %s", head(got), head(want))
 	}
 	g, w := decodeResult(got.Data.Result), decodeResult(want.Data.Result)
-	if !strings.HasPrefix(query, "sort") {
-		sortResult(g)
-		sortResult(w)
-	}
-	return differ("", g, w)
+	return promresult.Differ(query, g, w)
 }
 
 func decodeResult(raw json.RawMessage) any {
@@ -130,62 +126,6 @@ func decodeResult(raw json.RawMessage) any {
 		return string(raw)
 	}
 	return v
-}
-
-func sortResult(v any) {
-	list, ok := v.([]any)
-	if !ok || len(list) == 0 {
-		return
-	}
-	if _, ok := list[0].(map[string]any); !ok {
-		return
-	}
-	key := func(v any) string {
-		set, _ := json.Marshal(v.(map[string]any)["metric"])
-		return string(set)
-	}
-	slices.SortFunc(list, func(a, b any) int { return strings.Compare(key(a), key(b)) })
-}
-
-// differ compares decoded JSON; strings that are numbers may differ by 10^-12
-// of the larger.
-func differ(where string, got, want any) string {
-	switch w := want.(type) {
-	case map[string]any:
-		g, ok := got.(map[string]any)
-		if !ok || len(g) != len(w) {
-			break
-		}
-		for name, v := range w {
-			if d := differ(where+"."+name, g[name], v); d != "" {
-				return d
-			}
-		}
-		return ""
-	case []any:
-		g, ok := got.([]any)
-		if !ok || len(g) != len(w) {
-			break
-		}
-		for i, v := range w {
-			if d := differ(fmt.Sprintf("%s[%d]", where, i), g[i], v); d != "" {
-				return d
-			}
-		}
-		return ""
-	case string:
-		g, ok := got.(string)
-		a, errA := strconv.ParseFloat(g, 64)
-		b, errB := strconv.ParseFloat(w, 64)
-		if ok && (g == w || errA == nil && errB == nil && ratioClose(a, b)) {
-			return ""
-		}
-	default:
-		if got == want {
-			return ""
-		}
-	}
-	return fmt.Sprintf("%s:\n got %.400v\nwant %.400v", where, got, want)
 }
 
 // TestListedQueries puts every listed query to three real Prometheus and a

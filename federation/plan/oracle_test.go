@@ -418,7 +418,8 @@ func said(query string, r *promql.Result) []string {
 }
 
 func near(a, b float64) bool {
-	return a == b || math.IsNaN(a) && math.IsNaN(b) || math.Abs(a-b) <= 1e-9*(1+max(math.Abs(a), math.Abs(b)))
+	larger := max(math.Abs(a), math.Abs(b))
+	return a == b || math.IsNaN(a) && math.IsNaN(b) || !math.IsInf(larger, 0) && math.Abs(a-b) <= 1e-9*(1+larger)
 }
 
 // point is one value of an answer.

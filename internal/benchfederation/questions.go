@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/midwatch-slo/midwatch/internal/promresult"
 	"github.com/midwatch-slo/midwatch/internal/servers"
 )
 
@@ -115,8 +115,7 @@ func inSeconds(t time.Time) string {
 	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
 }
 
-// unlike tells how two answers differ, "" when they do not. Series may come in
-// any order but where the query asks for one.
+// unlike tells how two answers differ, "" when they do not.
 func unlike(query string, got, want said) string {
 	head := func(a said) string {
 		return fmt.Sprintf("%s %s %s %q %q %s", a.Status, a.ErrorType, a.Error, a.Warnings, a.Infos, a.Data.ResultType)
@@ -124,64 +123,5 @@ func unlike(query string, got, want said) string {
 	if head(got) != head(want) {
 		return fmt.Sprintf("got %s, want %s", head(got), head(want))
 	}
-	if !strings.HasPrefix(query, "sort") {
-		byMetric(got.Data.Result)
-		byMetric(want.Data.Result)
-	}
-	return unlikeJSON("", got.Data.Result, want.Data.Result)
-}
-
-func byMetric(result any) {
-	list, _ := result.([]any)
-	key := func(v any) string {
-		object, _ := v.(map[string]any)
-		text, _ := json.Marshal(object["metric"])
-		return string(text)
-	}
-	slices.SortStableFunc(list, func(a, b any) int { return strings.Compare(key(a), key(b)) })
-}
-
-// unlikeJSON compares decoded JSON; strings that are numbers may differ by
-// 10^-12 of the larger.
-func unlikeJSON(where string, got, want any) string {
-	switch w := want.(type) {
-	case map[string]any:
-		g, ok := got.(map[string]any)
-		if !ok || len(g) != len(w) {
-			break
-		}
-		for name, v := range w {
-			if d := unlikeJSON(where+"."+name, g[name], v); d != "" {
-				return d
-			}
-		}
-		return ""
-	case []any:
-		g, ok := got.([]any)
-		if !ok || len(g) != len(w) {
-			break
-		}
-		for i, v := range w {
-			if d := unlikeJSON(fmt.Sprintf("%s[%d]", where, i), g[i], v); d != "" {
-				return d
-			}
-		}
-		return ""
-	case string:
-		g, ok := got.(string)
-		if ok && (g == w || near(g, w)) {
-			return ""
-		}
-	default:
-		if got == want {
-			return ""
-		}
-	}
-	return fmt.Sprintf("%s: got %.300v, want %.300v", where, got, want)
-}
-
-func near(a, b string) bool {
-	x, errX := strconv.ParseFloat(a, 64)
-	y, errY := strconv.ParseFloat(b, 64)
-	return errX == nil && errY == nil && (x == y || math.Abs(x-y) <= 1e-12*max(math.Abs(x), math.Abs(y)))
+	return promresult.Differ(query, got.Data.Result, want.Data.Result)
 }
