@@ -227,7 +227,9 @@ func (w *world) evaluated(g *prometheusrules.Group, at time.Duration) bool {
 
 // same tells whether two values are the same but for the order in which they
 // were summed up, which is by chance over many steps at once.
-func same(a, b float64) bool { return math.Abs(a-b) <= 1e-12*math.Abs(a) }
+func same(a, b float64) bool {
+	return a == b || !math.IsInf(a, 0) && math.Abs(a-b) <= 1e-12*math.Abs(a)
+}
 
 // sameSamples compares what a replay recorded with what is in the storage.
 func (w *world) sameSamples(got map[string]map[int64]float64, until time.Duration) {
