@@ -2,6 +2,7 @@ package federation
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -115,44 +116,41 @@ func statusCode[N comparable](typ N, _ error) (int, bool) {
 	return http.StatusServiceUnavailable, any(typ) == any(v1.ErrorUnavailable)
 }
 
+// choice is what a request may choose, by a parameter or by a header that
+// stands for it.
+type choice struct {
+	param, header string // the header is "" where there is none
+	usual, other  string
+	choose        func(context.Context) context.Context // the other
+}
+
+func choices() []choice {
+	return []choice{
+		{param: partialParam, header: partialHeader, usual: "warn", other: "fail", choose: FailPartial},
+		{param: planParam, header: planHeader, usual: "on", other: "off", choose: Unplanned},
+		{param: cacheParam, usual: "on", other: "off", choose: Uncached},
+	}
+}
+
 // choosing reads what a request chooses: what it does about missing clusters,
-// and whether it is planned.
+// whether it is planned, and whether kept answers will do.
 func choosing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 		ctx := r.Context()
-		switch choice(r, partialParam, partialHeader) {
-		case "fail":
-			ctx = FailPartial(ctx)
-		case "", "warn":
-		default:
-			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want warn or fail", partialParam))
-			return
-		}
-		switch choice(r, planParam, planHeader) {
-		case "off":
-			ctx = Unplanned(ctx)
-		case "", "on":
-		default:
-			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want on or off", planParam))
-			return
-		}
-		switch choice(r, cacheParam, "") {
-		case "off":
-			ctx = Uncached(ctx)
-		case "", "on":
-		default:
-			respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want on or off", cacheParam))
-			return
+		for _, c := range choices() {
+			switch cmp.Or(r.FormValue(c.param), r.Header.Get(c.header)) {
+			case c.other:
+				ctx = c.choose(ctx)
+			case "", c.usual:
+			default:
+				respondError(w, http.StatusBadRequest, "bad_data", fmt.Sprintf("invalid parameter %q: want %s or %s", c.param, c.usual, c.other))
+				return
+			}
 		}
 		if c := r.Header.Get("Cache-Control"); strings.Contains(c, "no-store") || strings.Contains(c, "no-cache") {
 			ctx = Uncached(ctx)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// choice returns a parameter, or the header that stands for it.
-func choice(r *http.Request, param, header string) string {
-	return cmp.Or(r.FormValue(param), r.Header.Get(header))
 }
