@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,32 +19,39 @@ import (
 	"github.com/midwatch-slo/midwatch/app"
 	"github.com/midwatch-slo/midwatch/internal/secret"
 	"github.com/midwatch-slo/midwatch/internal/servers"
+	"github.com/midwatch-slo/midwatch/notifiers/webhook"
+	"github.com/midwatch-slo/midwatch/page"
 	"github.com/midwatch-slo/midwatch/web/client"
 )
 
-// calls counts webhook calls by service and status.
+// calls keeps the pages that webhook calls brought, each once however often it
+// was sent.
 type calls struct {
 	mu   sync.Mutex
-	seen map[string]int
+	seen map[string]map[string]page.Kind // by service and by the page's key
 }
 
 func (c *calls) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
-	var m struct {
-		Status       string            `json:"status"`
-		CommonLabels map[string]string `json:"commonLabels"`
-	}
+	var m webhook.Message
 	if json.NewDecoder(r.Body).Decode(&m) != nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen[m.CommonLabels["service"]+" "+m.Status]++
+	service := m.Midwatch.Incident.Service
+	if c.seen[service] == nil {
+		c.seen[service] = map[string]page.Kind{}
+	}
+	c.seen[service][m.Midwatch.Key] = m.Midwatch.Kind
 }
 
-func (c *calls) count(what string) int {
+// woke says which pages somebody was to be woken by: those that only bring an
+// earlier message up to date are none.
+func (c *calls) woke(service string) []page.Kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.seen[what]
+	kinds := slices.Sorted(maps.Values(c.seen[service]))
+	return slices.DeleteFunc(kinds, func(k page.Kind) bool { return k == page.Updated })
 }
 
 // replica runs one of several Midwatches on one database, and returns its
@@ -118,7 +127,7 @@ func TestReplicasOnOneDatabaseAreOneMidwatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pg.Stop() })
-	got := &calls{seen: map[string]int{}}
+	got := &calls{seen: map[string]map[string]page.Kind{}}
 	hook := httptest.NewServer(got)
 	t.Cleanup(hook.Close)
 
@@ -127,7 +136,7 @@ func TestReplicasOnOneDatabaseAreOneMidwatch(t *testing.T) {
 
 	fire(t, urlOne, "payments") // as each Prometheus does, to both
 	fire(t, urlTwo, "payments")
-	until(t, "the page", func() bool { return got.count("payments firing") > 0 })
+	until(t, "the page", func() bool { return len(got.woke("payments")) > 0 })
 	list, err := one.List(t.Context(), false)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d incidents, %v", len(list), err)
@@ -135,12 +144,12 @@ func TestReplicasOnOneDatabaseAreOneMidwatch(t *testing.T) {
 
 	stopOne() // whoever is left goes on
 	fire(t, urlTwo, "orders")
-	until(t, "the page after one replica stopped", func() bool { return got.count("orders firing") > 0 })
+	until(t, "the page after one replica stopped", func() bool { return len(got.woke("orders")) > 0 })
 	inc, err := two.Acknowledge(t.Context(), list[0].ID, "")
 	if err != nil || inc.AckedBy != "li.na" {
 		t.Errorf("acknowledge: %+v, %v", inc, err)
 	}
-	if n := got.count("payments firing"); n > 2 { // the page, and the message brought up to date by the acknowledgement
-		t.Errorf("paged %d times", n)
+	if woke := got.woke("payments"); !slices.Equal(woke, []page.Kind{page.Opened}) {
+		t.Errorf("paged as %v, want once", woke)
 	}
 }

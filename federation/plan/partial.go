@@ -50,9 +50,10 @@ func (b *builder) project(e *parser.AggregateExpr) parser.Expr {
 		return e
 	}
 	part := &b.parts[last]
+	keep := slices.Clone(e.Grouping) // the engine sorts its own while answers are read
 	for i := range part.Queries {
 		one := &part.Queries[i]
-		one.Projected, one.Keep = true, e.Grouping
+		one.Projected, one.Keep = true, keep
 		one.Labels = maps.Clone(one.Labels)
 		maps.DeleteFunc(one.Labels, func(name, _ string) bool { return !slices.Contains(e.Grouping, name) })
 	}

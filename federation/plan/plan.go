@@ -104,7 +104,8 @@ type Query struct {
 	Foreign []string
 	// Projected tells that of the labels of the answer's series, Labels
 	// included, none but Keep are looked at: the others may be left out, and
-	// series that are then alike stay as many.
+	// series that are then alike stay as many. Keep shares no memory with the
+	// plan's expression, which Prometheus' engine changes as it evaluates it.
 	Projected bool
 	Keep      []string
 	// Sums tells that values are partial sums: a warning, an infinite value or
