@@ -172,13 +172,20 @@ func TestRealPairWithOneKilled(t *testing.T) {
 		Name: "pair", URLs: []string{pair.running[0].URL, pair.running[1].URL}, ReplicaLabels: []string{"replica"},
 	}}})
 	begin := time.Now()
-	ask := func() promql.Vector {
+	asked, warned := 0, 0
+	ask := func() promql.Vector { // until there is an answer without a warning
 		t.Helper()
-		v, notes, err := fed.Instant(t.Context(), `rate(work_total[6s])`, time.Now())
-		if err != nil || len(notes) > 0 {
-			t.Fatalf("after %s: got %v, %v", time.Since(begin), notes, err)
+		for {
+			v, notes, err := fed.Instant(t.Context(), `rate(work_total[6s])`, time.Now())
+			if err != nil || time.Since(begin) > time.Minute {
+				t.Fatalf("after %s: got %v, %v", time.Since(begin), notes, err)
+			}
+			asked++
+			if len(notes) == 0 {
+				return v
+			}
+			warned++
 		}
-		return v
 	}
 	for v := ask(); len(v) != 1 || math.Abs(v[0].F-100) > 5; v = ask() {
 		if time.Since(begin) > 20*time.Second {
@@ -202,8 +209,15 @@ func TestRealPairWithOneKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch(6 * time.Second)
+	// On a machine that has no time for it, a replica may not have been searched.
+	if warned > asked/4 {
+		t.Errorf("%d of %d answers came with a warning", warned, asked)
+	}
 	for query, within := range map[string][2]float64{`rate(work_total[6s])`: {60, 140}, `count_over_time(up[6s])`: {5, 7}, `resets(work_total[15s])`: {0, 0}} {
 		m, notes, err := fed.Range(t.Context(), query, whole, time.Now(), 250*time.Millisecond)
+		for len(notes) > 0 && time.Since(begin) < time.Minute {
+			m, notes, err = fed.Range(t.Context(), query, whole, time.Now(), 250*time.Millisecond)
+		}
 		if err != nil || len(notes) > 0 || len(m) != 1 {
 			t.Fatalf("%s: got %v, %v, %v", query, m, notes, err)
 		}

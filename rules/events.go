@@ -110,7 +110,7 @@ func (c *compiler) add(f *File, s slo.SLO, parts []slo.SLO) error {
 	if len(short) > 0 {
 		f.Groups = append(f.Groups, group("short/"+s.ID(), min(shortest, c.o.Interval), short...))
 	}
-	f.Groups = append(f.Groups, group("parameters/"+s.ID(), slow, c.parameters(s)))
+	c.parameterGroup(f, s)
 	if s.Alerts.NoData != nil {
 		f.Groups = append(f.Groups, group("no-data/"+s.ID(), time.Minute, c.noData(e)))
 	}

@@ -56,9 +56,14 @@ func (c *compiler) parameters(s slo.SLO) rulefmt.Rule {
 		parts = append(parts, constant(big.NewRat(1, 1), "parameter", fleetParameter(s.GroupBy)))
 	}
 	parts = append(parts, texts(s)...)
-	labels := ownLabels(s)
-	labels["slo"], labels["service"] = s.Name, s.Service
-	return c.record(parameterSeries, chain(parser.LOR, parts...), labels)
+	return c.record(parameterSeries, chain(parser.LOR, parts...), parameterLabels(s))
+}
+
+// parameterLabels returns what all parameters of an SLO carry.
+func parameterLabels(s slo.SLO) map[string]string {
+	out := ownLabels(s)
+	out["slo"], out["service"] = s.Name, s.Service
+	return out
 }
 
 // thresholds returns what each tier of an SLO fires above.

@@ -101,10 +101,11 @@ func Each(slos []slo.SLO, o Options, take func(File) error) error {
 			errs = append(errs, fmt.Errorf("compile %s: given twice", s.ID()))
 			continue
 		}
-		if i > 0 && slos[i-1].Service != s.Service {
+		if i == 0 || slos[i-1].Service != s.Service {
 			if err := c.handOver(take); err != nil {
 				return err
 			}
+			c.share(ofOneService(slos[i:]))
 		}
 		if err := c.slo(*s); err != nil {
 			errs = append(errs, err)
@@ -117,6 +118,15 @@ func Each(slos []slo.SLO, o Options, take func(File) error) error {
 		return err
 	}
 	return c.handOver(take)
+}
+
+// ofOneService returns the first SLOs, as long as they are of one service.
+func ofOneService(slos []slo.SLO) []slo.SLO {
+	end := slices.IndexFunc(slos, func(s slo.SLO) bool { return s.Service != slos[0].Service })
+	if end < 0 {
+		return slos
+	}
+	return slos[:end]
 }
 
 // handOver hands over the files that are complete.
@@ -142,6 +152,7 @@ type compiler struct {
 	writer writer
 	seen   map[uint64]bool // shapes of expressions that were parsed again
 	memo   memo
+	alike  map[string]*peers // by the names of SLOs of the service at hand
 	files  []File
 	errs   []error
 

@@ -85,7 +85,7 @@ func (w *world) load(set rules.Set) {
 		NotifyFunc: func(context.Context, string, ...*prometheusrules.Alert) {},
 	})
 	w.set, w.groups = set, nil
-	for _, f := range set.Files {
+	for _, f := range set.Arranged().Files {
 		groups, errs := m.LoadGroups(time.Minute, labels.EmptyLabels(), "", nil, false, filepath.Join(dir, f.Name))
 		if len(errs) > 0 {
 			w.t.Fatal(errs)

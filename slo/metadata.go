@@ -24,7 +24,7 @@ const (
 
 // reserved are labels that rules set or match on.
 var reserved = []string{
-	"alertname", "calendar", "late", "parameter", "percent", "period", "scope", "service", "severity", "slo", "tier", "timezone",
+	"alertname", "calendar", "late", "parameter", "parameters", "percent", "period", "scope", "service", "severity", "slo", "tier", "timezone",
 }
 
 const namePatternText = `^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`

@@ -48,7 +48,7 @@ func keepRules(from, to string) ([]read, error) {
 			return strings.Contains(g.Name, "-events/") || strings.Contains(g.Name, "-short/")
 		})
 		for _, g := range f.Groups {
-			if strings.Contains(g.Name, "-parameters/") {
+			if strings.Contains(g.Name, "-parameters") {
 				continue
 			}
 			for _, r := range g.Rules {

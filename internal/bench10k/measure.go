@@ -152,7 +152,7 @@ func get(ctx context.Context, url string) (io.ReadCloser, error) {
 }
 
 // printGroups prints what the last evaluation of each rule took, of the
-// groups of single SLOs their sum.
+// groups that are not over all SLOs their sum.
 func printGroups(ctx context.Context, url string) error {
 	body, err := get(ctx, url+"/api/v1/rules")
 	if err != nil {
@@ -189,7 +189,7 @@ func printGroups(ctx context.Context, url string) error {
 			fmt.Printf("%-28s %-46s %9s %12.4f  %s\n", "", r.Name+" "+r.Labels["tier"]+" "+r.Labels["severity"], "", r.EvaluationTime*weight, r.LastError)
 		}
 	}
-	fmt.Printf("%-28s %-46s %9s %12.4f\n", fmt.Sprintf("%d of single SLOs", number), "", "", single)
+	fmt.Printf("%-28s %-46s %9s %12.4f\n", fmt.Sprintf("%d of SLOs' own", number), "", "", single)
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 
 // reserved are labels that the rules set or match on, which an SLO cannot
 // carry.
-const reserved = " alertname parameter service severity slo tier percent scope calendar timezone period "
+const reserved = " alertname parameter parameters service severity slo tier percent scope calendar late timezone period "
 
 // Label returns the name under which a label of another tool is carried: as it
 // is; with '_' for each character that Prometheus' label names do not have;

@@ -1,0 +1,144 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/midwatch-slo/midwatch/slo"
+)
+
+// Where many SLOs of a service have the same parameters, but for their texts,
+// one of them spells these out, and the others take them from it, in one
+// group: to read seven series costs Prometheus a fifth of what it costs to
+// make them of constants, and a group of its own for each SLO costs as much
+// again as a small rule.
+const (
+	manyAlike = 16  // SLOs from which on they share
+	mostAlike = 128 // SLOs in a group, about
+)
+
+// contentLabel tells what a shared parameter says, so that SLOs never take
+// what another one said before it was edited.
+const contentLabel = "parameters"
+
+// peers are SLOs of a service that share their parameters.
+type peers struct {
+	content string // of the label
+	leader  string // the SLO that spells them out
+	at      int    // of their group, in the file of the service
+}
+
+// share notes which SLOs of one service share their parameters.
+func (c *compiler) share(slos []slo.SLO) {
+	c.alike = nil
+	if len(slos) < manyAlike {
+		return
+	}
+	byKey := map[string][]*slo.SLO{}
+	for i := range slos {
+		if s := &slos[i]; s.SLI.Composite == nil {
+			c.memo.key = parametersKey(c.memo.key[:0], *s)
+			byKey[string(c.memo.key)] = append(byKey[string(c.memo.key)], s)
+		}
+	}
+	for key, same := range byKey {
+		groups := uint32(1)
+		for len(same) > mostAlike*int(groups) {
+			groups *= 2
+		}
+		made := map[uint32]*peers{}
+		for _, s := range same {
+			if len(same) < manyAlike {
+				break
+			}
+			h := fnv.New32a()
+			_, _ = h.Write([]byte(s.Name)) // it never fails
+			in := mix(h.Sum32()) % groups
+			if made[in] == nil {
+				made[in] = &peers{content: digest(key + strconv.Itoa(int(in))), leader: s.Name, at: -1}
+			}
+			if c.alike == nil {
+				c.alike = map[string]*peers{}
+			}
+			c.alike[s.Name] = made[in]
+		}
+	}
+}
+
+// digest is a short name of a text.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:6])
+}
+
+// parameterGroup adds the rule of an SLO's parameters to the file of its
+// service: to a group of its own, or to that of the SLOs like it.
+func (c *compiler) parameterGroup(f *File, s slo.SLO) {
+	with := c.alike[s.Name]
+	if with == nil || s.SLI.Composite != nil {
+		f.Groups = append(f.Groups, group("parameters/"+s.ID(), slow, c.parameters(s)))
+		return
+	}
+	if with.at < 0 {
+		with.at = len(f.Groups)
+		f.Groups = append(f.Groups, group("parameters-alike/"+s.Service+"/"+with.content, slow))
+	}
+	g := &f.Groups[with.at]
+	g.Rules = append(g.Rules, c.shared(s, with))
+}
+
+// shared returns the rule of the parameters of an SLO that is like others. It
+// keeps what it has for as long as those of the leader are not there, as where
+// recorded series are seen late.
+func (c *compiler) shared(s slo.SLO, with *peers) rulefmt.Rule {
+	if s.Name == with.leader {
+		r := c.parameters(s)
+		r.Labels[contentLabel] = with.content
+		return r
+	}
+	of := func(name string, ms ...*labels.Matcher) parser.Expr {
+		noText := labels.MustNewMatcher(labels.MatchNotRegexp, "parameter", parameterText+".*")
+		return series(parameterSeries, append(ms, noText, eq("service", s.Service), eq("slo", name))...)
+	}
+	known := either(of(with.leader, eq(contentLabel, with.content)), of(s.Name)).(*parser.BinaryExpr)
+	known.VectorMatching.On = true
+	own := parameterLabels(s)
+	own[contentLabel] = with.content
+	return c.record(parameterSeries, chain(parser.LOR, append([]parser.Expr{known}, texts(s)...)...), own)
+}
+
+// parametersKey appends all that the parameters of an SLO depend on, but its
+// texts.
+func parametersKey(b []byte, s slo.SLO) []byte {
+	text := func(t string) { b = append(append(strconv.AppendInt(b, int64(len(t)), 10), ':'), t...) }
+	b = policyKey(b, s)
+	text(s.Service)
+	text(s.Window.String())
+	unit, zone := s.Window.Calendar()
+	text(string(unit))
+	if unit != "" {
+		text(zone.String())
+	}
+	text(strconv.Itoa(s.Alerts.MinFailures))
+	text(s.Alerts.Confidence.String())
+	for _, spent := range s.Alerts.BudgetSpent {
+		text(spent.Percent.String())
+		text(spent.Severity)
+	}
+	text(strings.Join(s.GroupBy, ","))
+	own := ownLabels(s)
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		text(name)
+		text(own[name])
+	}
+	return b
+}
