@@ -3,6 +3,7 @@ package rules
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash/fnv"
 	"maps"
 	"slices"
@@ -96,24 +97,47 @@ func (c *compiler) parameterGroup(f *File, s slo.SLO) {
 	g.Rules = append(g.Rules, c.shared(s, with))
 }
 
-// shared returns the rule of the parameters of an SLO that is like others. It
-// keeps what it has for as long as those of the leader are not there, as where
-// recorded series are seen late.
+// shared returns the rule of the parameters of an SLO that is like others.
 func (c *compiler) shared(s slo.SLO, with *peers) rulefmt.Rule {
-	if s.Name == with.leader {
-		r := c.parameters(s)
-		r.Labels[contentLabel] = with.content
-		return r
-	}
-	of := func(name string, ms ...*labels.Matcher) parser.Expr {
-		noText := labels.MustNewMatcher(labels.MatchNotRegexp, "parameter", parameterText+".*")
-		return series(parameterSeries, append(ms, noText, eq("service", s.Service), eq("slo", name))...)
-	}
-	known := either(of(with.leader, eq(contentLabel, with.content)), of(s.Name)).(*parser.BinaryExpr)
-	known.VectorMatching.On = true
 	own := parameterLabels(s)
 	own[contentLabel] = with.content
+	if s.Name == with.leader {
+		r := c.parameters(s)
+		r.Labels = own
+		return r
+	}
+	known := withoutTexts(s.Service, with.leader, eq(contentLabel, with.content))
 	return c.record(parameterSeries, chain(parser.LOR, append([]parser.Expr{known}, texts(s)...)...), own)
+}
+
+// withoutTexts selects the parameters of an SLO but for its texts.
+func withoutTexts(service, name string, more ...*labels.Matcher) *parser.VectorSelector {
+	ms := append(more, eq("service", service), eq("slo", name))
+	for _, text := range []string{parameterText, parameterPageText, parameterTicketText} {
+		ms = append(ms, ne("parameter", text))
+	}
+	return series(parameterSeries, ms...)
+}
+
+// keeping returns the rule of parameters that are another SLO's so that it
+// keeps what it has where it does not see yet what that one's has recorded.
+func (c *compiler) keeping(r rulefmt.Rule) string {
+	e, err := newParser().ParseExpr(r.Expr)
+	if err != nil {
+		c.errs = append(c.errs, fmt.Errorf("%s: %w", r.Record, err))
+		return r.Expr
+	}
+	done := false
+	return c.print(r.Record, replaced(e, func(e parser.Expr) parser.Expr {
+		vs, ok := e.(*parser.VectorSelector)
+		if !ok || vs.Name != parameterSeries || done {
+			return e
+		}
+		done = true
+		known := either(vs, withoutTexts(r.Labels["service"], r.Labels["slo"])).(*parser.BinaryExpr)
+		known.VectorMatching.On = true
+		return operand(known)
+	}))
 }
 
 // parametersKey appends all that the parameters of an SLO depend on, but its

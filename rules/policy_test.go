@@ -101,7 +101,7 @@ func TestAlikeSLOsHaveTheParametersOfEachAlone(t *testing.T) {
 	got := together.parametersAt(time.Second)
 	taken := 0
 	for _, text := range parametersOf(set) {
-		if strings.Contains(text, "or on ()") {
+		if strings.Contains(text, "slo:parameter:value{") {
 			taken++
 		}
 	}
@@ -201,5 +201,24 @@ func (w *world) end(at time.Duration) {
 	}
 	if err := app.Commit(); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// vmalert sees at the next evaluation what a rule recorded: until then those
+// that take their parameters from another keep their own.
+func TestAlikeSLOsOfVictoriaMetrics(t *testing.T) {
+	t.Parallel()
+	var slos []slo.SLO
+	for k := range 20 {
+		slos = append(slos, availability(t, fmt.Sprintf("slo-%02d", k), "99.9", func(s *slo.SLO) { s.Runbook = "https://runbooks.example.com/" + s.Name }))
+	}
+	dir := t.TempDir()
+	if _, err := compile(t, rules.Options{}, slos...).Write(dir, rules.Output{Format: rules.FormatVictoriaMetrics}); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(contents(t, dir)["midwatch-slo-shop.yaml"]), " ")
+	const own = `or on () slo:parameter:value{parameter!="text",parameter!="text_page",parameter!="text_ticket",service="shop",slo="slo-19"}`
+	if n := strings.Count(text, "or on ()"); n != 19 || !strings.Contains(text, own) {
+		t.Errorf("%d SLOs keep their own, want 19", n)
 	}
 }
