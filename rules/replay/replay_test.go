@@ -39,6 +39,12 @@ groups:
   - {record: ahead_of_all, expr: "sum(last_over_time({__name__=~'behind|counted'}[1m]))"}
   - {record: mine, expr: "sum by (i) (rate(raw[2m])) or 0 * max by (i) (mine{set='x'})", labels: {set: x}}
   - {record: ping, expr: "(pong or vector(1)) * -1 + 0.001 * sum(raw)"}
+  - {record: fixed, expr: "vector(3)", labels: {name: first}}
+  - {record: fixed, expr: "fixed{name='first'} or label_join(vector(1), 'of', 'second', 'of', 'of')", labels: {name: second}}
+  - {record: refixed, expr: "fixed{name='second'} or fixed{name='none'}"}
+  - {record: unfixed, expr: "fixed{name='first'} or fixed{name='later'}"}
+  - {record: fixed_before, expr: "fixed{name='first'} offset 1m"}
+  - {record: fixed, expr: "vector(7)", labels: {name: later}}
 - name: two
   interval: 1m
   rules:
@@ -46,6 +52,7 @@ groups:
   - {record: pong, expr: "ping + on () sum(avg_over_time(behind[3m]))"}
   - {record: gone, expr: "raw > 500"}
   - {record: after_gone, expr: "sum(gone) or vector(-1)"}
+  - {record: of_others, expr: "fixed{name='first'}"}
   - {record: late, expr: "behind offset 2m or last_over_time(counted[2m] offset 1m)"}
 - name: alerts
   interval: 30s

@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func templated(l labels.Labels) bool {
 // resolve finds what a rule reads. The parts that read none but raw series
 // become nodes of their own.
 func (b *builder) resolve(n *node) error {
-	if n.constant = constant(n.parsed); n.constant {
+	if n.constant = constant(n.parsed, nil); n.constant {
 		return nil
 	}
 	if n.source = b.raw(n.parsed); n.source {
@@ -41,15 +42,29 @@ func (b *builder) resolve(n *node) error {
 		return err
 	}
 	n.parsed = expr
-	return b.find(n)
+	err = b.find(n)
+	n.constant = err == nil && constant(n.parsed, n.readsConstant)
+	return err
 }
 
-// constant tells whether an expression gives the same at every time.
-func constant(e parser.Expr) bool {
+// readsConstant tells whether what a selector gives is the same at every time:
+// constants that its own group has recorded at the same instant.
+func (n *node) readsConstant(vs *parser.VectorSelector) bool {
+	i := slices.IndexFunc(n.selectors, func(s *selected) bool { return s.node == vs })
+	return i >= 0 && n.selectors[i].offset == 0 && !slices.ContainsFunc(n.selectors[i].producers, func(p *node) bool {
+		return !p.constant || p.group != n.group || p.order >= n.order
+	})
+}
+
+// constant tells whether an expression gives the same at every time, where
+// series tells it of a selector; nil is of none.
+func constant(e parser.Expr, series func(*parser.VectorSelector) bool) bool {
 	same := true
 	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
 		switch n := n.(type) {
 		case *parser.VectorSelector:
+			same = same && series != nil && series(n)
+		case *parser.MatrixSelector, *parser.SubqueryExpr:
 			same = false
 		case *parser.Call:
 			same = same && (n.Func.Name == "vector" || n.Func.Name == "label_replace" || n.Func.Name == "label_join")
