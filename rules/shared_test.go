@@ -125,12 +125,7 @@ func onlyParameters(set rules.Set) rules.Set {
 	for _, f := range set.Files {
 		f.Groups = slices.Clone(f.Groups)
 		for i := range f.Groups {
-			f.Groups[i].Rules = slices.Clone(f.Groups[i].Rules)
-			for j := len(f.Groups[i].Rules) - 1; j >= 0; j-- {
-				if f.Groups[i].Rules[j].Record != "slo:parameter:value" {
-					f.Groups[i].Rules = slices.Delete(f.Groups[i].Rules, j, j+1)
-				}
-			}
+			f.Groups[i].Rules = slices.DeleteFunc(slices.Clone(f.Groups[i].Rules), func(r rulefmt.Rule) bool { return r.Record != "slo:parameter:value" })
 		}
 		f.Groups = slices.DeleteFunc(f.Groups, func(g rulefmt.RuleGroup) bool { return len(g.Rules) == 0 })
 		out.Files = append(out.Files, f)
