@@ -112,7 +112,7 @@ func TestFleetGoesOnWhenTheReplicaThatPagesIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pg.Stop() })
-	pages := &calls{seen: map[string]map[string]page.Kind{}}
+	pages := &calls{}
 	hook := httptest.NewServer(pages)
 	t.Cleanup(hook.Close)
 	one, two := startFleetCluster(t, "hangzhou"), startFleetCluster(t, "beijing")

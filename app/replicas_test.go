@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -28,8 +27,11 @@ import (
 // was sent.
 type calls struct {
 	mu   sync.Mutex
-	seen map[string]map[string]page.Kind // by service and by the page's key
+	seen map[sent]page.Kind
 }
+
+// sent is a page, however often it was sent.
+type sent struct{ service, key string }
 
 func (c *calls) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	var m webhook.Message
@@ -38,11 +40,10 @@ func (c *calls) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	service := m.Midwatch.Incident.Service
-	if c.seen[service] == nil {
-		c.seen[service] = map[string]page.Kind{}
+	if c.seen == nil {
+		c.seen = map[sent]page.Kind{}
 	}
-	c.seen[service][m.Midwatch.Key] = m.Midwatch.Kind
+	c.seen[sent{m.Midwatch.Incident.Service, m.Midwatch.Key}] = m.Midwatch.Kind
 }
 
 // woke says which pages somebody was to be woken by: those that only bring an
@@ -50,8 +51,14 @@ func (c *calls) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 func (c *calls) woke(service string) []page.Kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kinds := slices.Sorted(maps.Values(c.seen[service]))
-	return slices.DeleteFunc(kinds, func(k page.Kind) bool { return k == page.Updated })
+	var kinds []page.Kind
+	for what, kind := range c.seen {
+		if what.service == service && kind != page.Updated {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
 }
 
 // replica runs one of several Midwatches on one database, and returns its
@@ -127,7 +134,7 @@ func TestReplicasOnOneDatabaseAreOneMidwatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pg.Stop() })
-	got := &calls{seen: map[string]map[string]page.Kind{}}
+	got := &calls{}
 	hook := httptest.NewServer(got)
 	t.Cleanup(hook.Close)
 
