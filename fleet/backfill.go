@@ -255,8 +255,13 @@ func (j *fillJob) holes(all []promql.Series, start, end time.Time) map[int64]boo
 // evaluate returns what the recording rules give at each step.
 func (j *fillJob) evaluate(ctx context.Context, foreign []promql.Series, start, end time.Time) ([]promql.Series, error) {
 	var made []promql.Series
+	bySLO := map[string][]promql.Series{}
 	beside := func(ms []*labels.Matcher, _, _ int64) (out []promql.Series, _ Missing) {
-		for _, s := range made {
+		candidates := made
+		if i := slices.IndexFunc(ms, func(m *labels.Matcher) bool { return m.Name == "slo" && m.Type == labels.MatchEqual && m.Value != "" }); i >= 0 {
+			candidates = bySLO[ms[i].Value]
+		}
+		for _, s := range candidates {
 			if matches(s.Metric, ms) {
 				out = append(out, s)
 			}
@@ -278,6 +283,7 @@ func (j *fillJob) evaluate(ctx context.Context, foreign []promql.Series, start, 
 				s.Metric = recorded(s.Metric, r.Record, set)
 				s.Floats = ended(s.Floats, fillStep.Milliseconds(), end.UnixMilli())
 				made = append(made, s)
+				bySLO[s.Metric.Get("slo")] = append(bySLO[s.Metric.Get("slo")], s)
 			}
 		}
 	}

@@ -13,10 +13,10 @@ import (
 
 // partBytes is from how many bytes on the rules of one service are in several
 // files: then each fits into a ConfigMap or a PrometheusRule object, which may
-// have a MiB, and a change of one SLO is a small change of a small file. No
-// group holds the rules of more than one SLO, so a group takes as long as one
-// SLO does, however many there are; the groups over all SLOs stay whole, since
-// their rules read each other.
+// have a MiB, and a change of one SLO is a change of a small file. A group holds
+// the rules of one SLO, or the parameters of some that are alike, so that it
+// takes as long as these do, however many there are; the groups over all SLOs
+// stay whole, since their rules read each other.
 const partBytes = 512 << 10
 
 // longestName is that of a file without its extension, in bytes: what every
@@ -106,7 +106,8 @@ func filled(parts []File) (out []File) {
 	return out
 }
 
-// distribute returns the file's groups in n files, those of an SLO together.
+// distribute returns the file's groups in n files, those of an SLO together,
+// and parameters of SLOs that are alike with the first of these.
 func (f File) distribute(n int) []File {
 	parts := make([]File, n)
 	for i := range parts {
@@ -133,7 +134,8 @@ func mix(h uint32) uint32 {
 	return h
 }
 
-// sloOf returns "service/name" of a group of one SLO, "" of one of all SLOs.
+// sloOf returns "service/name" of a group of one SLO, and of the first of some
+// that are alike; "" of one of all SLOs.
 func sloOf(g rulefmt.RuleGroup) string {
 	_, id, _ := strings.Cut(g.Name, "/")
 	return id

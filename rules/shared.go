@@ -23,17 +23,23 @@ import (
 // make them of constants, and a group for each SLO costs as much as a small
 // rule.
 const (
-	manyAlike = 16  // SLOs from which on they share
-	mostAlike = 128 // SLOs in a group, about
+	manyAlike = 16      // SLOs from which on they share
+	mostAlike = 64      // SLOs in a group, about
+	mostTexts = 2 << 10 // bytes of its own that an SLO adds to a group, so that it fits into any file
 )
 
-// contentLabel tells what a shared parameter says, so that SLOs never take
-// what another one said before it was edited.
-const contentLabel = "parameters"
+// contentLabel tells, of parameters that others take, what they say: an SLO
+// never takes what another one said before it was edited. Of those that are
+// taken it is the same whatever they say, so that they go on as the same
+// series when they are edited.
+const (
+	contentLabel = "parameters"
+	takenContent = "taken"
+)
 
 // peers are SLOs of a service that share their parameters.
 type peers struct {
-	content string // of the label
+	content string // of the leader's label
 	leader  string // the SLO that spells them out
 	at      int    // of their group, in the file of the service
 }
@@ -46,7 +52,7 @@ func (c *compiler) share(slos []slo.SLO) {
 	}
 	byKey := map[string][]*slo.SLO{}
 	for i := range slos {
-		if s := &slos[i]; s.SLI.Composite == nil {
+		if s := &slos[i]; s.SLI.Composite == nil && ownBytes(*s) <= mostTexts {
 			c.memo.key = parametersKey(c.memo.key[:0], *s)
 			byKey[string(c.memo.key)] = append(byKey[string(c.memo.key)], s)
 		}
@@ -79,6 +85,18 @@ func (c *compiler) lead(key string, same []*slo.SLO) {
 	}
 }
 
+// ownBytes returns how much of the rule of an SLO's parameters is its own, in
+// bytes, beside its name.
+func ownBytes(s slo.SLO) int {
+	n := len(s.Runbook) + len(s.Owner) + len(s.Team)
+	for _, texts := range []map[string]string{s.Labels, s.Annotations, s.Alerts.Page.Annotations, s.Alerts.Ticket.Annotations} {
+		for name, value := range texts {
+			n += 3*len(name) + len(value)
+		}
+	}
+	return n
+}
+
 // digest is a short name of a text.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -95,7 +113,7 @@ func (c *compiler) parameterGroup(f *File, s slo.SLO) {
 	}
 	if with.at < 0 {
 		with.at = len(f.Groups)
-		f.Groups = append(f.Groups, group("parameters-alike/"+s.Service+"/"+with.content, slow))
+		f.Groups = append(f.Groups, group("parameters-alike/"+s.Service+"/"+with.leader, slow))
 	}
 	g := &f.Groups[with.at]
 	g.Rules = append(g.Rules, c.shared(s, with))
@@ -103,13 +121,13 @@ func (c *compiler) parameterGroup(f *File, s slo.SLO) {
 
 // shared returns the rule of the parameters of an SLO that is like others.
 func (c *compiler) shared(s slo.SLO, with *peers) rulefmt.Rule {
-	own := parameterLabels(s)
-	own[contentLabel] = with.content
 	if s.Name == with.leader {
 		r := c.parameters(s)
-		r.Labels = own
+		r.Labels[contentLabel] = with.content
 		return r
 	}
+	own := parameterLabels(s)
+	own[contentLabel] = takenContent
 	known := withoutTexts(s.Service, with.leader, eq(contentLabel, with.content))
 	return c.record(parameterSeries, chain(parser.LOR, append([]parser.Expr{known}, texts(s)...)...), own)
 }
@@ -138,7 +156,8 @@ func (c *compiler) keeping(r rulefmt.Rule) string {
 			return e
 		}
 		done = true
-		known := either(vs, withoutTexts(r.Labels["service"], r.Labels["slo"])).(*parser.BinaryExpr)
+		own := &parser.AggregateExpr{Op: parser.MAX, Without: true, Grouping: []string{contentLabel}, Expr: withoutTexts(r.Labels["service"], r.Labels["slo"])}
+		known := either(vs, own).(*parser.BinaryExpr)
 		known.VectorMatching.On = true
 		return operand(known)
 	}))

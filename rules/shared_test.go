@@ -212,8 +212,37 @@ func TestAlikeSLOsOfVictoriaMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(contents(t, dir)["midwatch-slo-shop.yaml"]), " ")
-	const own = `or on () slo:parameter:value{parameter!="text",parameter!="text_page",parameter!="text_ticket",service="shop",slo="slo-19"}`
+	const own = `or on () max without (parameters) ( slo:parameter:value{parameter!="text",parameter!="text_page",parameter!="text_ticket",service="shop",slo="slo-19"} )`
 	if n := strings.Count(text, "or on ()"); n != 19 || !strings.Contains(text, own) {
 		t.Errorf("%d SLOs keep their own, want 19", n)
+	}
+}
+
+// SLOs with long texts are in groups of their own, which any file has room for.
+func TestAlikeSLOsWithLongTexts(t *testing.T) {
+	t.Parallel()
+	var slos []slo.SLO
+	for k := range 100 {
+		slos = append(slos, availability(t, fmt.Sprintf("slo-%02d", k), "99.9", func(s *slo.SLO) {
+			s.Annotations = map[string]string{"note": strings.Repeat("x", 1000)}
+			for i := range k % 5 {
+				s.Annotations[fmt.Sprint("more", i)] = strings.Repeat("x", 2000)
+			}
+		}))
+	}
+	set := compile(t, rules.Options{}, slos...)
+	taken := 0
+	for _, text := range parametersOf(set) {
+		if strings.Contains(text, "slo:parameter:value{") {
+			taken++
+		}
+	}
+	if taken != 19 { // of the twenty with one annotation
+		t.Errorf("%d take their parameters from others, want 19", taken)
+	}
+	for _, format := range []rules.Format{rules.FormatPrometheus, rules.FormatOperator} {
+		if _, err := set.Write(t.TempDir(), rules.Output{Format: format}); err != nil {
+			t.Errorf("%s: %v", format, err)
+		}
 	}
 }

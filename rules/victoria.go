@@ -52,7 +52,7 @@ func victoria(groups []rulefmt.RuleGroup) ([]rulefmt.RuleGroup, error) {
 				return nil, fmt.Errorf("%s reads a native histogram, which VictoriaMetrics does not have", sloOf(out[i]))
 			case r.Alert == failingAlert:
 				r.Expr = victoriaFailing
-			case r.Labels[contentLabel] != "":
+			case r.Labels[contentLabel] == takenContent:
 				r.Expr = c.keeping(*r)
 			case offsetOfPast.MatchString(r.Expr):
 				r.Expr = c.bracketed(r.Record+r.Alert, r.Expr)

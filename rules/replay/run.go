@@ -351,10 +351,11 @@ func (r *run) query(ctx context.Context, n *node, steps []int64) (promql.Matrix,
 	if len(steps) == 0 {
 		return nil, nil
 	}
+	over := r.over
 	if n.constant {
-		return r.constant(ctx, n, steps)
+		over = r.constant
 	}
-	found, err := r.over(ctx, n, steps)
+	found, err := over(ctx, n, steps)
 	failed, evaluation := errors.AsType[*EvaluationError](err)
 	switch {
 	case err == nil || !evaluation:

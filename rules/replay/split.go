@@ -52,7 +52,7 @@ func (b *builder) resolve(n *node) error {
 func (n *node) readsConstant(vs *parser.VectorSelector) bool {
 	i := slices.IndexFunc(n.selectors, func(s *selected) bool { return s.node == vs })
 	return i >= 0 && n.selectors[i].offset == 0 && !slices.ContainsFunc(n.selectors[i].producers, func(p *node) bool {
-		return !p.constant || p.group != n.group || p.order >= n.order
+		return !p.constant || p.group != n.group || p.every != n.every || p.order >= n.order
 	})
 }
 
