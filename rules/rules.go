@@ -122,9 +122,9 @@ func Each(slos []slo.SLO, o Options, take func(File) error) error {
 
 // ofOneService returns the first SLOs, as long as they are of one service.
 func ofOneService(slos []slo.SLO) []slo.SLO {
-	end := slices.IndexFunc(slos, func(s slo.SLO) bool { return s.Service != slos[0].Service })
-	if end < 0 {
-		return slos
+	end := 1
+	for end < len(slos) && slos[end].Service == slos[0].Service {
+		end++
 	}
 	return slos[:end]
 }

@@ -50,9 +50,19 @@ func (c *compiler) share(slos []slo.SLO) {
 	if len(slos) < manyAlike {
 		return
 	}
+	type look struct { // most SLOs that are unlike differ in one of these
+		objective, owner, team string
+		critical               bool
+	}
+	looks := func(s *slo.SLO) look { return look{s.Objective.String(), s.Owner, s.Team, s.Critical} }
+	count := map[look]int{}
+	for i := range slos {
+		count[looks(&slos[i])]++
+	}
 	byKey := map[string][]*slo.SLO{}
 	for i := range slos {
-		if s := &slos[i]; s.SLI.Composite == nil && ownBytes(*s) <= mostTexts {
+		s := &slos[i]
+		if count[looks(s)] >= manyAlike && s.SLI.Composite == nil && ownBytes(*s) <= mostTexts {
 			c.memo.key = parametersKey(c.memo.key[:0], *s)
 			byKey[string(c.memo.key)] = append(byKey[string(c.memo.key)], s)
 		}
